@@ -6,7 +6,7 @@ in any case. What a variable says that cannot be done is a settings error with t
     OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER   otlp | console | none (the default); metrics also: prometheus
     OTEL_EXPORTER_OTLP_PROTOCOL (and _TRACES_, _METRICS_)   http/protobuf (the default) | grpc (the extra `otlp-grpc`)
     OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, OTEL_BSP_*, OTEL_EXPORTER_OTLP_*,
-    OTEL_PROPAGATORS, OTEL_METRIC_EXPORT_INTERVAL, OTEL_METRIC_EXPORT_TIMEOUT, OTEL_SDK_DISABLED: as the specification says
+    OTEL_PROPAGATORS, OTEL_METRIC_EXPORT_INTERVAL, OTEL_METRIC_EXPORT_TIMEOUT, OTEL_SDK_DISABLED: as specified
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Running:
 
 
 def start(group: str, url: str, client_id: str | None = None) -> Running:
-    """`url` is the address that events are posted to. SettingsError for an `OTEL_*` variable that cannot be followed."""
+    """`url`: where events are posted to. SettingsError for an `OTEL_*` variable that cannot be followed."""
     address = urlsplit(url)
     port = address.port or (80 if address.scheme == "http" else 443)
     server = address.hostname or ""
