@@ -36,12 +36,23 @@ class KafkaSettings(Section):
     )
 
 
+class RegistryOAuthSettings(Section):
+    token_url: str
+    client_id: str
+    client_secret: SecretStr
+    scope: str = ""
+
+
 class SchemaRegistrySettings(Section):
     url: str | None = Field(None, description="one address or several separated by commas")
     directory: str | None = Field(None, description="a directory of .avsc files instead of a registry")
+    glue_region: str | None = Field(None, description="AWS Glue's registry in this region; needs the extra `glue`")
     username: str | None = None
     password: SecretStr | None = None
     bearer_token: SecretStr | None = None
+    oauth: RegistryOAuthSettings | None = None
+    logical_cluster: str | None = Field(None, description="Confluent Cloud: `lsrc-...`, with bearer_token or oauth")
+    identity_pool: str | None = Field(None, description="Confluent Cloud: `pool-...`, with bearer_token or oauth")
     ca_file: str | None = None
     certificate_file: str | None = None
     key_file: str | None = None

@@ -1,0 +1,31 @@
+"""Avro bytes to plain Python values. The only place where fastavro's exceptions are known."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+from fastavro import schemaless_reader
+
+from connector.decode.avro_bounds import refusal, truncated
+from connector.decode.avro_schema import ROOT_FIELD
+from connector.decode.schemas import AvroSchema
+
+
+def avro_value(schema: AvroSchema, payload: bytes) -> Any:
+    """Raises DecodeError for bytes that are not exactly one value of the schema."""
+    if schema.bounds is not None:
+        schema.bounds.check(payload)
+    source = BytesIO(payload)
+    try:
+        value = schemaless_reader(source, schema.reading, None)
+    except (EOFError, IndexError) as error:  # IndexError: the payload ends inside an integer
+        raise truncated(len(payload)) from error
+    except UnicodeDecodeError as error:
+        raise refusal(
+            "not_avro", f"a string that is not UTF-8 ({error.reason})", "UTF-8, as Avro demands it"
+        ) from error
+    end = source.tell()
+    if end != len(payload):
+        raise refusal("trailing_bytes", f"{len(payload) - end} bytes after the value", "the end of the payload")
+    return value[ROOT_FIELD] if schema.wrapped else value  # type: ignore[call-overload, index]
