@@ -13,12 +13,17 @@ changes nothing: there is no page that does.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
+from importlib import resources
 from typing import TypeAlias
 
 from aiohttp import web
 
+import connector
+from connector.admin.headline import Moment
 from connector.admin.heartbeat import Heartbeat
+from connector.admin.status import status
 from connector.core.snapshot import Snapshot
 from connector.errors import StartError
 
@@ -26,40 +31,60 @@ MetricsText: TypeAlias = Callable[[str], tuple[bytes, str]]
 """An `Accept` header to (body, content type)."""
 
 SHUTDOWN_SECONDS = 1.0
-_NO_STORE = {"Cache-Control": "no-store"}
+
+_PAGE = {
+    "/": ("index.html", "text/html"),
+    "/status.css": ("status.css", "text/css"),
+    "/status.js": ("status.js", "text/javascript"),
+    "/status.svg": ("status.svg", "image/svg+xml"),
+}
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # everything the page needs comes from here, and none of it is inline
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+}
 
 log = logging.getLogger("connector.admin")
 
 
 class AdminServer:
-    """`start` and `stop` run on the HTTP thread's event loop; what it shows is read through the two callables."""
+    """`start` and `stop` run on the HTTP thread's event loop; what it shows is read through the callables."""
 
     def __init__(
         self,
         host: str,
         port: int,
+        *,
         heartbeat: Heartbeat,
         snapshot: Callable[[], Snapshot | None],
         metrics_text: MetricsText,
+        group: str,
     ) -> None:
         self._host = host
         self._wanted_port = port
         self._heartbeat = heartbeat
         self._snapshot = snapshot
         self._metrics_text = metrics_text
+        self._group = group
         self._runner: web.AppRunner | None = None
         self.port = port
         """The port that is listened on, once `start` has returned."""
 
     def application(self) -> web.Application:
         app = web.Application()
-        app.add_routes(
-            [
-                web.get("/livez", self._livez),
-                web.get("/readyz", self._readyz),
-                web.get("/metrics", self._metrics),
-            ]
-        )
+        app.router.add_get("/livez", self._livez)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/status.json", self._status)
+        for path, (name, content_type) in _PAGE.items():
+            app.router.add_get(path, _file(name, content_type))
         return app
 
     async def start(self) -> int:
@@ -97,10 +122,25 @@ class AdminServer:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         body, content_type = self._metrics_text(request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type, **_NO_STORE})
+        return web.Response(body=body, headers={**_HEADERS, "Content-Type": content_type})
+
+    async def _status(self, _: web.Request) -> web.Response:
+        moment = Moment(time.monotonic(), time.time())
+        stalled = self._heartbeat.stalled()
+        shown = status(self._snapshot(), stalled, moment, group=self._group, version=connector.__version__)
+        return web.json_response(shown, headers=_HEADERS)
 
 
 def _probe(trouble: str | None) -> web.Response:
     if trouble is None:
-        return web.Response(text="ok\n", headers=_NO_STORE)
-    return web.Response(status=503, text=f"{trouble}\n", headers=_NO_STORE)
+        return web.Response(text="ok\n", headers=_HEADERS)
+    return web.Response(status=503, text=f"{trouble}\n", headers=_HEADERS)
+
+
+def _file(name: str, content_type: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    body = resources.files("connector.admin").joinpath("page", name).read_bytes()
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, headers={**_HEADERS, "Content-Type": f"{content_type}; charset=utf-8"})
+
+    return answer

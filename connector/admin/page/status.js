@@ -1,0 +1,219 @@
+"use strict";
+
+// Asks for status.json every two seconds while the page is seen, and writes what it says into the page as text.
+
+const ASK_EVERY_MS = 2000;
+const GIVE_UP_MS = 5000;
+const ROWS_MAX = 200;
+const HISTORY_MAX = 150; // five minutes
+
+const history = { lag: [], delivered: [] };
+let lastAnswer = null;
+let timer = 0;
+
+const at = (id) => document.getElementById(id);
+const number = new Intl.NumberFormat("en");
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+
+function write(id, text) {
+  const node = at(id);
+  if (node.textContent !== text) node.textContent = text; // a screen reader says what changes, so nothing changes in vain
+}
+
+function element(name, text, className) {
+  const node = document.createElement(name);
+  if (text !== undefined) node.textContent = text;
+  if (className) node.className = className;
+  return node;
+}
+
+function span(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} d`;
+}
+
+function count(value) {
+  if (value === null || value === undefined) return "–";
+  return value < 100000 ? number.format(value) : compact.format(value);
+}
+
+function size(bytes) {
+  if (bytes < 1024 * 1024) return `${Math.round(bytes / 1024)} KiB`;
+  return `${Math.round(bytes / 1024 / 1024)} MiB`;
+}
+
+function clock(iso) {
+  return new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+}
+
+function showHeadline(head) {
+  at("headline").dataset.tone = head.tone;
+  write("state", head.text);
+  write("detail", head.detail);
+  write("since", head.since ? `For ${span(head.for_seconds)}, since ${clock(head.since)}` : "");
+  document.title = `${head.text} – airship-connector`;
+}
+
+const SIDES = {
+  kafka: "Kafka", airship: "Airship", schema_registry: "Schema registry", dead_letters: "Dead letters", rejects: "Messages",
+};
+
+function showTroubles(troubles) {
+  at("troubles").hidden = troubles.length === 0;
+  const items = troubles.map((trouble) => {
+    const item = element("li");
+    item.dataset.tone = trouble.stops_delivery ? "bad" : "waiting";
+    const title = element("p");
+    title.append(element("strong", `${SIDES[trouble.side]}: ${trouble.title}`), ` for ${span(trouble.for_seconds)}`);
+    item.append(title);
+    if (trouble.detail) item.append(element("p", trouble.detail));
+    item.append(element("p", trouble.mend, "quiet"));
+    return item;
+  });
+  at("trouble-list").replaceChildren(...items);
+}
+
+function plot(id, values, label) {
+  const place = at(id);
+  if (values.length < 2) return;
+  const top = Math.max(...values, 1);
+  const points = values.map((value, i) => `${(i * 100) / (values.length - 1)},${30 - (value * 28) / top}`).join(" ");
+  let line = place.querySelector("polyline");
+  if (!line) {
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    svg.setAttribute("viewBox", "0 0 100 32");
+    svg.setAttribute("preserveAspectRatio", "none");
+    svg.setAttribute("role", "img");
+    line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+    svg.append(line);
+    place.replaceChildren(svg);
+  }
+  line.setAttribute("points", points);
+  place.firstChild.setAttribute("aria-label", `${label}, since this page was opened: from ${count(values[0])} to ${count(values.at(-1))}`);
+}
+
+function showFigures(status) {
+  write("lag", count(status.lag));
+  write("lag-note", status.lag === null ? "not known yet" : "records");
+  write("delivered", count(status.rates.delivered));
+  write("delivered-note", status.last_delivery ? `a second, the last ${span(status.last_delivery_seconds_ago)} ago` : "events a second");
+  write("in-flight", count(status.requests.in_flight));
+  write("in-flight-note", `of ${count(status.requests.max)} requests, ${count(status.requests.batches_waiting)} batches wait`);
+  write("rejected", count(status.rejects.reduce((sum, reject) => sum + reject.count, 0)));
+  write("rejected-note", status.rates.rejected > 0 ? `${count(status.rates.rejected)} a second now` : "since the start");
+  if (status.lag !== null) history.lag.push(status.lag);
+  history.delivered.push(status.rates.delivered);
+  for (const values of Object.values(history)) if (values.length > HISTORY_MAX) values.shift();
+  plot("lag-plot", history.lag, "Records behind");
+  plot("delivered-plot", history.delivered, "Events delivered a second");
+}
+
+function station(name, tone, state, lines) {
+  const item = element("li");
+  item.dataset.tone = tone;
+  item.append(element("h3", name), element("p", state, "state"));
+  for (const line of lines) item.append(element("p", line, "quiet"));
+  return item;
+}
+
+function showPath(status) {
+  const of = (...sides) => status.troubles.filter((trouble) => sides.includes(trouble.side));
+  const state = (troubles, otherwise) => (troubles.length ? troubles[0].title : otherwise);
+  const tone = (troubles) => (troubles.some((t) => t.stops_delivery) ? "bad" : troubles.length ? "waiting" : "good");
+  const kafka = of("kafka");
+  const here = of("schema_registry", "dead_letters", "rejects");
+  const airship = of("airship");
+  const open = status.breaker.state !== "closed";
+  const paused = status.partitions.filter((partition) => partition.paused).length;
+  const window = status.window;
+  at("path").replaceChildren(
+    station("Kafka", tone(kafka), state(kafka, "Reading"), [
+      `${count(status.partitions.length)} partitions, ${count(paused)} paused`,
+      `${count(status.rates.read)} records read a second`,
+    ]),
+    station("Connector", tone(here), state(here, "Nothing wrong"), [
+      `${count(window.records)} of ${count(window.records_max)} records in the window`,
+      `${size(window.bytes)} of ${size(window.bytes_max)}`,
+      `${count(status.dead_letters_waiting)} dead letters without a report`,
+    ]),
+    station("Airship", open ? "bad" : tone(airship), open ? `Breaker ${status.breaker.state.replace("_", " ")}` : state(airship, "Accepting"), [
+      `${count(status.rates.requests)} requests a second`,
+      status.last_delivery ? `Last accepted ${span(status.last_delivery_seconds_ago)} ago` : "Nothing accepted yet",
+    ]),
+  );
+}
+
+function showRejects(rejects) {
+  at("rejects").hidden = rejects.length === 0;
+  const rows = rejects.map((reject) => {
+    const row = element("tr");
+    const reason = element("th", reject.reason);
+    reason.scope = "row";
+    row.append(reason, element("td", reject.stage), element("td", count(reject.count), "number"), element("td", `${span(reject.last_seconds_ago)} ago`, "number"));
+    return row;
+  });
+  at("reject-rows").replaceChildren(...rows);
+}
+
+function showPartitions(partitions) {
+  at("no-partitions").hidden = partitions.length > 0;
+  at("partition-table").hidden = partitions.length === 0;
+  const worst = [...partitions].sort((a, b) => (b.lag ?? -1) - (a.lag ?? -1)).slice(0, ROWS_MAX);
+  at("more-partitions").hidden = partitions.length <= ROWS_MAX;
+  write("more-partitions", `The ${ROWS_MAX} furthest behind of ${partitions.length}; all are in status.json.`);
+  const rows = worst.map((partition) => {
+    const row = element("tr");
+    const name = element("th", `${partition.topic}[${partition.partition}]`);
+    name.scope = "row";
+    const state = element("td", partition.dead_letters_waiting ? "waits for dead letters" : partition.paused ? "paused" : "reading", "state");
+    state.dataset.tone = partition.dead_letters_waiting || partition.paused ? "waiting" : "good";
+    row.append(name);
+    for (const text of [count(partition.lag), count(partition.window_records), span(partition.oldest_seconds), number.format(partition.committed ?? 0), partition.end === null ? "–" : number.format(partition.end)]) {
+      row.append(element("td", text, "number"));
+    }
+    row.append(state);
+    return row;
+  });
+  at("partition-rows").replaceChildren(...rows);
+}
+
+function show(status) {
+  write("group", status.group);
+  write("version", status.version);
+  showHeadline(status.headline);
+  if (status.rates === undefined) return; // the loop has not reported yet
+  showTroubles(status.troubles);
+  showFigures(status);
+  showPath(status);
+  showRejects(status.rejects);
+  showPartitions(status.partitions);
+}
+
+async function ask() {
+  const enough = new AbortController();
+  const limit = setTimeout(() => enough.abort(), GIVE_UP_MS);
+  try {
+    const answer = await fetch("status.json", { signal: enough.signal, cache: "no-store" });
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    show(await answer.json());
+    lastAnswer = new Date();
+    at("offline").hidden = true;
+    at("main").classList.remove("outdated");
+  } catch (error) {
+    const since = lastAnswer ? `The last answer came at ${lastAnswer.toLocaleTimeString()}.` : "It has not answered yet.";
+    write("offline", `The connector does not answer. ${since}`);
+    at("offline").hidden = false;
+    at("main").classList.add("outdated");
+  } finally {
+    clearTimeout(limit);
+  }
+  timer = document.hidden ? 0 : setTimeout(ask, ASK_EVERY_MS);
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && timer === 0) ask();
+});
+ask();
