@@ -35,9 +35,21 @@ function span(seconds) {
   return `${Math.round(seconds / 86400)} d`;
 }
 
+function ago(seconds) {
+  return seconds < 2 ? "just now" : `${span(seconds)} ago`;
+}
+
+function rate(value) {
+  return count(value < 10 ? value : Math.round(value));
+}
+
 function count(value) {
   if (value === null || value === undefined) return "–";
   return value < 100000 ? number.format(value) : compact.format(value);
+}
+
+function exact(value) {
+  return value === null ? "–" : number.format(value);
 }
 
 function size(bytes) {
@@ -45,14 +57,25 @@ function size(bytes) {
   return `${Math.round(bytes / 1024 / 1024)} MiB`;
 }
 
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+// `commands` stand in backticks
+function prose(text, className) {
+  const node = element("p", undefined, className);
+  text.split("`").forEach((part, i) => node.append(i % 2 ? element("code", part) : part));
+  return node;
+}
+
 function clock(iso) {
   return new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
-function showHeadline(head) {
+function showHeadline(head, explained) {
   at("headline").dataset.tone = head.tone;
   write("state", head.text);
-  write("detail", head.detail);
+  write("detail", explained ? "" : sentence(head.detail));
   write("since", head.since ? `For ${span(head.for_seconds)}, since ${clock(head.since)}` : "");
   document.title = `${head.text} – airship-connector`;
 }
@@ -69,8 +92,8 @@ function showTroubles(troubles) {
     const title = element("p");
     title.append(element("strong", `${SIDES[trouble.side]}: ${trouble.title}`), ` for ${span(trouble.for_seconds)}`);
     item.append(title);
-    if (trouble.detail) item.append(element("p", trouble.detail));
-    item.append(element("p", trouble.mend, "quiet"));
+    if (trouble.detail) item.append(element("p", sentence(trouble.detail)));
+    item.append(prose(trouble.mend, "quiet"));
     return item;
   });
   at("trouble-list").replaceChildren(...items);
@@ -98,12 +121,12 @@ function plot(id, values, label) {
 function showFigures(status) {
   write("lag", count(status.lag));
   write("lag-note", status.lag === null ? "not known yet" : "records");
-  write("delivered", count(status.rates.delivered));
-  write("delivered-note", status.last_delivery ? `a second, the last ${span(status.last_delivery_seconds_ago)} ago` : "events a second");
+  write("delivered", rate(status.rates.delivered));
+  write("delivered-note", status.last_delivery ? `a second, last accepted ${ago(status.last_delivery_seconds_ago)}` : "events a second");
   write("in-flight", count(status.requests.in_flight));
   write("in-flight-note", `of ${count(status.requests.max)} requests, ${count(status.requests.batches_waiting)} batches wait`);
   write("rejected", count(status.rejects.reduce((sum, reject) => sum + reject.count, 0)));
-  write("rejected-note", status.rates.rejected > 0 ? `${count(status.rates.rejected)} a second now` : "since the start");
+  write("rejected-note", status.rates.rejected > 0 ? `${rate(status.rates.rejected)} a second now` : "since the start");
   if (status.lag !== null) history.lag.push(status.lag);
   history.delivered.push(status.rates.delivered);
   for (const values of Object.values(history)) if (values.length > HISTORY_MAX) values.shift();
@@ -114,7 +137,7 @@ function showFigures(status) {
 function station(name, tone, state, lines) {
   const item = element("li");
   item.dataset.tone = tone;
-  item.append(element("h3", name), element("p", state, "state"));
+  item.append(element("h3", name), element("p", sentence(state), "state"));
   for (const line of lines) item.append(element("p", line, "quiet"));
   return item;
 }
@@ -129,19 +152,21 @@ function showPath(status) {
   const open = status.breaker.state !== "closed";
   const paused = status.partitions.filter((partition) => partition.paused).length;
   const window = status.window;
+  const reading = status.rates.read > 0 ? "Reading" : paused && paused === status.partitions.length ? "Paused" : status.lag ? "Not reading now" : "Nothing new";
+  const taking = status.rates.delivered > 0 ? "Accepting" : status.requests.in_flight ? "Has not answered yet" : "Not asked now";
   at("path").replaceChildren(
-    station("Kafka", tone(kafka), state(kafka, "Reading"), [
+    station("Kafka", tone(kafka), state(kafka, reading), [
       `${count(status.partitions.length)} partitions, ${count(paused)} paused`,
-      `${count(status.rates.read)} records read a second`,
+      `${rate(status.rates.read)} records read a second`,
     ]),
     station("Connector", tone(here), state(here, "Nothing wrong"), [
       `${count(window.records)} of ${count(window.records_max)} records in the window`,
       `${size(window.bytes)} of ${size(window.bytes_max)}`,
       `${count(status.dead_letters_waiting)} dead letters without a report`,
     ]),
-    station("Airship", open ? "bad" : tone(airship), open ? `Breaker ${status.breaker.state.replace("_", " ")}` : state(airship, "Accepting"), [
-      `${count(status.rates.requests)} requests a second`,
-      status.last_delivery ? `Last accepted ${span(status.last_delivery_seconds_ago)} ago` : "Nothing accepted yet",
+    station("Airship", open ? "bad" : tone(airship), open ? `Breaker ${status.breaker.state.replace("_", " ")}` : state(airship, taking), [
+      `${rate(status.rates.requests)} requests a second`,
+      status.last_delivery ? `Last accepted ${ago(status.last_delivery_seconds_ago)}` : "Nothing accepted yet",
     ]),
   );
 }
@@ -152,7 +177,7 @@ function showRejects(rejects) {
     const row = element("tr");
     const reason = element("th", reject.reason);
     reason.scope = "row";
-    row.append(reason, element("td", reject.stage), element("td", count(reject.count), "number"), element("td", `${span(reject.last_seconds_ago)} ago`, "number"));
+    row.append(reason, element("td", reject.stage), element("td", count(reject.count), "number"), element("td", ago(reject.last_seconds_ago), "number"));
     return row;
   });
   at("reject-rows").replaceChildren(...rows);
@@ -171,7 +196,8 @@ function showPartitions(partitions) {
     const state = element("td", partition.dead_letters_waiting ? "waits for dead letters" : partition.paused ? "paused" : "reading", "state");
     state.dataset.tone = partition.dead_letters_waiting || partition.paused ? "waiting" : "good";
     row.append(name);
-    for (const text of [count(partition.lag), count(partition.window_records), span(partition.oldest_seconds), number.format(partition.committed ?? 0), partition.end === null ? "–" : number.format(partition.end)]) {
+    const { lag, window_records: waiting, oldest_seconds: oldest, committed, end } = partition;
+    for (const text of [exact(lag), exact(waiting), span(oldest), exact(committed), exact(end)]) {
       row.append(element("td", text, "number"));
     }
     row.append(state);
@@ -183,7 +209,7 @@ function showPartitions(partitions) {
 function show(status) {
   write("group", status.group);
   write("version", status.version);
-  showHeadline(status.headline);
+  showHeadline(status.headline, status.headline.state === "blocked"); // a block is explained in the list below it
   if (status.rates === undefined) return; // the loop has not reported yet
   showTroubles(status.troubles);
   showFigures(status);
