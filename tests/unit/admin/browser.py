@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
-import os
+import re
 import shutil
-import subprocess
 import tempfile
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -32,7 +30,7 @@ class Browser:
         """What the page said on its console, and what the browser refused (the content policy, for one)."""
 
     async def __aenter__(self) -> Browser:
-        command = [
+        self._process = await asyncio.create_subprocess_exec(
             str(CHROMIUM),
             "--headless=new",
             "--no-sandbox",
@@ -44,11 +42,12 @@ class Browser:
             "--remote-allow-origins=*",
             f"--user-data-dir={self._profile.name}",
             "about:blank",
-        ]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ})
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
         self._session = aiohttp.ClientSession()
-        port = await asyncio.wait_for(self._port(), START_SECONDS)
-        async with self._session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+        address = await asyncio.wait_for(self._address(), START_SECONDS)
+        async with self._session.get(f"http://{address}/json/list") as answer:
             targets = await answer.json(content_type=None)
         target = next(target for target in targets if target["type"] == "page")
         self._socket = await self._session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0)
@@ -56,14 +55,15 @@ class Browser:
             await self.call(f"{domain}.enable")
         return self
 
-    async def _port(self) -> int:
-        file = Path(self._profile.name) / "DevToolsActivePort"
-        while True:  # under the caller's deadline
-            if file.exists() and (lines := file.read_text().splitlines()):
-                return int(lines[0])
-            if self._process.poll() is not None:
-                raise RuntimeError(f"Chromium ended with {self._process.returncode} before it listened")
-            await asyncio.sleep(0.05)
+    async def _address(self) -> str:
+        assert self._process.stderr is not None
+        said = b""
+        while line := await self._process.stderr.readline():
+            if found := re.search(rb"DevTools listening on ws://([^/]+)/", line):
+                self._drain = asyncio.create_task(self._process.stderr.read())
+                return found[1].decode()
+            said += line
+        raise RuntimeError(f"Chromium ended before it listened: {said[-2000:]!r}")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -72,10 +72,11 @@ class Browser:
         await self._session.close()
         self._process.terminate()
         try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
+            await asyncio.wait_for(self._process.wait(), 10)
+        except TimeoutError:
             self._process.kill()
-            self._process.wait()
+            await self._process.wait()
+        await self._drain
         self._profile.cleanup()
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
@@ -115,13 +116,10 @@ class Browser:
 
     async def until(self, expression: str) -> None:
         """Waits until the expression is true, under ANSWER_SECONDS."""
+        look = f"const look = () => ({expression}) ? done(true) : setTimeout(look, 20); look()"
+        await self.ask(f"new Promise((done) => {{ {look} }})")
 
-        async def true() -> None:
-            while not await self.ask(expression):
-                await asyncio.sleep(0.05)
-
-        await asyncio.wait_for(true(), ANSWER_SECONDS)
-
-    async def photograph(self, path: Path) -> None:
+    async def photograph(self) -> bytes:
+        """A PNG of the whole page."""
         result = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(result["data"]))
+        return base64.b64decode(result["data"])

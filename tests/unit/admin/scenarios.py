@@ -4,7 +4,9 @@ from connector.core.records import NextOffset, TopicPartition
 from connector.core.snapshot import BreakerState, PartitionState, Rates, RejectCount, Snapshot, Trouble
 
 
-def partitions(lag: int, *, window: int = 0, paused: bool = False, oldest_ms: int | None = None) -> tuple[PartitionState, ...]:
+def partitions(
+    lag: int, *, window: int = 0, paused: bool = False, oldest_ms: int | None = None
+) -> tuple[PartitionState, ...]:
     return tuple(
         PartitionState(
             name=TopicPartition(topic, partition),
