@@ -32,9 +32,14 @@ class Bounds:
     schema: Any
     named: dict[str, Any]
 
-    def check(self, payload: bytes) -> None:
-        """Raises DecodeError when the payload is deeper or larger in items than allowed, or does not fit the schema."""
-        _Walk(payload, self.named).skip(self.schema, 0)
+    def check(self, payload: bytes) -> int:
+        """The bytes that the value takes.
+
+        Raises DecodeError when it is deeper or larger in items than allowed, or does not fit the schema.
+        """
+        walk = _Walk(payload, self.named)
+        walk.skip(self.schema, 0)
+        return walk.at
 
 
 def needs_walk(schema: Any, named: dict[str, Any]) -> bool:
@@ -94,14 +99,14 @@ class _Walk:
     def __init__(self, payload: bytes, named: dict[str, Any]) -> None:
         self._payload = payload
         self._named = named
-        self._at = 0
+        self.at = 0
         self._empty_items = 0
 
     def skip(self, schema: Any, depth: int) -> None:
         if depth > AVRO_DEPTH_MAX:
             raise refusal(
                 "too_deep",
-                f"values nested deeper than {AVRO_DEPTH_MAX} at byte {self._at}",
+                f"values nested deeper than {AVRO_DEPTH_MAX} at byte {self.at}",
                 f"at most {AVRO_DEPTH_MAX} records, arrays and maps inside each other",
             )
         match schema:
@@ -139,11 +144,11 @@ class _Walk:
                 count = -count
                 self._long()  # the block's size in bytes, which the reader does not use either
             for _ in range(count):
-                before = self._at
+                before = self.at
                 if keys:
                     self._advance(self._long())
                 self.skip(items, depth)
-                if self._at == before:
+                if self.at == before:
                     self._count_empty_item(count)
 
     def _count_empty_item(self, claimed: int) -> None:
@@ -163,25 +168,23 @@ class _Walk:
 
     def _advance(self, size: int) -> None:
         if size < 0:
-            raise refusal("not_avro", f"a length of {size} before byte {self._at}", "a length of 0 or more")
-        self._at += size
-        if self._at > len(self._payload):
+            raise refusal("not_avro", f"a length of {size} before byte {self.at}", "a length of 0 or more")
+        self.at += size
+        if self.at > len(self._payload):
             raise truncated(len(self._payload))
 
     def _long(self) -> int:
         result = shift = 0
         for _ in range(_VARINT_BYTES_MAX):
-            if self._at >= len(self._payload):
+            if self.at >= len(self._payload):
                 raise truncated(len(self._payload))
-            byte = self._payload[self._at]
-            self._at += 1
+            byte = self._payload[self.at]
+            self.at += 1
             result |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return (result >> 1) ^ -(result & 1)
             shift += 7
-        raise refusal(
-            "not_avro", f"an integer of more than {_VARINT_BYTES_MAX} bytes before byte {self._at}", "64 bits"
-        )
+        raise refusal("not_avro", f"an integer of more than {_VARINT_BYTES_MAX} bytes before byte {self.at}", "64 bits")
 
 
 def refusal(reason: Reason, found: str, expected: str, field: str = "value") -> DecodeError:

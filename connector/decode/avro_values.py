@@ -19,8 +19,12 @@ def avro_value(schema: AvroSchema, payload: bytes) -> Any:
     source = BytesIO(payload)
     try:
         value = schemaless_reader(source, schema.reading, None)
-    except (EOFError, IndexError) as error:  # IndexError: the payload ends inside an integer
+    except EOFError as error:
         raise truncated(len(payload)) from error
+    except IndexError as error:
+        if payload[source.tell() - 1] & 0x80:  # the last byte that it read promised another one of the integer
+            raise truncated(len(payload)) from error
+        raise refusal("not_avro", "a branch of a union that the schema does not have", "one that it has") from error
     except UnicodeDecodeError as error:
         raise refusal(
             "not_avro", f"a string that is not UTF-8 ({error.reason})", "UTF-8, as Avro demands it"
