@@ -168,7 +168,9 @@ class SchemaCache:
             trouble.detail = detail  # one of several that were in flight when it began
             return
         attempts = trouble.attempts + 1 if trouble else 1
-        ceiling = min(self._limits.backoff_max_seconds, self._limits.backoff_initial_seconds * 2.0 ** min(attempts, 32))
+        ceiling = min(
+            self._limits.backoff_max_seconds, self._limits.backoff_initial_seconds * 2.0 ** min(attempts - 1, 32)
+        )
         # At least half of it, so that a registry which is coming back is not met by a crowd at once.
         resume = now + ceiling * (0.5 + 0.5 * self._jitter())
         self._trouble = _Trouble(trouble.since if trouble else now, detail, attempts, resume)

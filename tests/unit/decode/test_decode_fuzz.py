@@ -126,7 +126,9 @@ def test_the_walk_agrees_with_the_reader(schema, payload):
         if refused.reason == "truncated":
             assert _walked(walk, payload) in {"truncated", "not_avro"}
     else:
-        # fastavro takes negative branches of a union and integers of more than 64 bits as they come
+        # fastavro takes negative branches of a union and integers of more than 64 bits as they come, and a block of
+        # -2^63 items, whose number has no positive one in 64 bits, as an empty one.
+        assume(long(-(2**63)) not in payload)
         assert _walked(walk, payload) in {len(payload), "not_avro"}
 
 
