@@ -39,22 +39,22 @@ class Decoder:
         assert value is not None, "a tombstone is not decoded"
         if self._format == "json":
             return Decoded(json_value(unframe_json(value, self._id_bytes)), None)
-        framed = self._framed(value, record)
-        if framed.schema is None:
-            return Decoded(json_value(framed.payload), None)
-        schema = self._schemas.get(framed.schema)
+        identity, payload = self._framed(value, record)
+        if identity is None:
+            return Decoded(json_value(payload), None)
+        schema = self._schemas.get(identity)
         try:
             match schema:
                 case AvroSchema():
-                    return Decoded(avro_value(schema, framed.payload), framed.schema)
+                    return Decoded(avro_value(schema, payload), identity)
                 case JsonSchema() if self._format == "auto":
-                    return Decoded(json_value(framed.payload), framed.schema)
+                    return Decoded(json_value(payload), identity)
                 case JsonSchema() | UnusableSchema() | SchemaUnknown():
-                    raise _unreadable(framed.schema, schema)
+                    raise _unreadable(identity, schema)
                 case _:
                     assert_never(schema)
         except DecodeError as error:
-            error.schema_id = framed.schema
+            error.schema_id = identity
             raise
 
     def json_payload(self, record: SourceRecord) -> bytes | None:
@@ -66,16 +66,16 @@ class Decoder:
         assert value is not None, "a tombstone is not decoded"
         if self._format == "json":
             return unframe_json(value, self._id_bytes)
-        framed = self._framed(value, record)
-        if framed.schema is None:
-            return framed.payload
-        if self._format == "auto" and isinstance(self._schemas.get(framed.schema), JsonSchema):
-            return without_byte_order_mark(framed.payload)
+        identity, payload = self._framed(value, record)
+        if identity is None:
+            return payload
+        if self._format == "auto" and isinstance(self._schemas.get(identity), JsonSchema):
+            return without_byte_order_mark(payload)
         return None
 
     def _framed(self, value: bytes, record: SourceRecord) -> Framed:
         framed = unframe(value, record.headers(), self._id_bytes)
-        if framed.schema is None and self._format == "avro":
+        if framed[0] is None and self._format == "avro":
             raise not_framed(value)
         return framed
 

@@ -12,7 +12,7 @@ C3 01 + 8 bytes                     Avro single object: CRC-64-AVRO of the schem
 from __future__ import annotations
 
 import zlib
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from connector.decode.avro_bounds import refusal
@@ -38,10 +38,8 @@ _JSON_STARTS = frozenset(b'{["-0123456789tfn \t\r\n')
 _EXPECTED = "a frame of a schema registry, AWS Glue or an Avro single object"
 
 
-class Framed(NamedTuple):
-    schema: str | None
-    """The identity of the schema (see schemas.py); None: plain JSON."""
-    payload: bytes
+Framed: TypeAlias = tuple[str | None, bytes]
+"""The identity of the schema (see schemas.py), None for plain JSON; and the payload. A plain tuple, for its cost."""
 
 
 def id_bytes(framing: Framing) -> int:
@@ -53,18 +51,18 @@ def unframe(value: bytes, headers: Headers, id_size: int) -> Framed:
     if headers:
         for name, content in headers:
             if name == VALUE_SCHEMA_ID:
-                return Framed(_header_identity(content), value)
+                return _header_identity(content), value
     first = value[0] if value else -1
     if first == _REGISTRY:
         return _registry_frame(value, id_size)
     if first in _JSON_STARTS:
-        return Framed(None, value)
+        return None, value
     if first == _GLUE:
         return _glue_frame(value)
     if value.startswith(_SINGLE_OBJECT):
         return _single_object_frame(value)
     if value.startswith(BYTE_ORDER_MARK):
-        return Framed(None, without_byte_order_mark(value))
+        return None, without_byte_order_mark(value)
     raise refusal("wrong_framing", describe_start(value), f"{_EXPECTED}, or JSON")
 
 
@@ -72,9 +70,9 @@ def unframe_json(value: bytes, id_size: int) -> bytes:
     """The JSON text where the route says JSON: a frame of a registry or of Glue is taken off, and nothing looked up."""
     first = value[0] if value else -1
     if first == _REGISTRY:
-        return without_byte_order_mark(_registry_frame(value, id_size).payload)
+        return without_byte_order_mark(_registry_frame(value, id_size)[1])
     if first == _GLUE:
-        return without_byte_order_mark(_glue_frame(value).payload)
+        return without_byte_order_mark(_glue_frame(value)[1])
     return without_byte_order_mark(value)
 
 
@@ -89,7 +87,7 @@ def describe_start(value: bytes) -> str:
 def _registry_frame(value: bytes, id_size: int) -> Framed:
     if len(value) <= id_size:
         raise _short(value, f"byte 00 and {id_size} bytes of a schema id")
-    return Framed(f"id:{int.from_bytes(value[1 : id_size + 1], 'big')}", value[id_size + 1 :])
+    return f"id:{int.from_bytes(value[1 : id_size + 1], 'big')}", value[id_size + 1 :]
 
 
 def _header_identity(content: bytes | None) -> str:
@@ -108,9 +106,9 @@ def _glue_frame(value: bytes) -> Framed:
     schema = f"glue:{UUID(bytes=value[2:_GLUE_HEAD_BYTES])}"
     compression = value[1]
     if compression == _GLUE_PLAIN:
-        return Framed(schema, value[_GLUE_HEAD_BYTES:])
+        return schema, value[_GLUE_HEAD_BYTES:]
     if compression == _GLUE_ZLIB:
-        return Framed(schema, _unpack(value[_GLUE_HEAD_BYTES:]))
+        return schema, _unpack(value[_GLUE_HEAD_BYTES:])
     raise refusal("wrong_framing", f"byte 03 and compression {compression:02X}", "compression 00 (none) or 05 (zlib)")
 
 
@@ -133,7 +131,7 @@ def _unpack(packed: bytes) -> bytes:
 def _single_object_frame(value: bytes) -> Framed:
     if len(value) < _SINGLE_OBJECT_HEAD_BYTES:
         raise _short(value, "bytes C3 01 and 8 bytes of a schema fingerprint")
-    return Framed(f"fingerprint:{value[2:_SINGLE_OBJECT_HEAD_BYTES].hex()}", value[_SINGLE_OBJECT_HEAD_BYTES:])
+    return f"fingerprint:{value[2:_SINGLE_OBJECT_HEAD_BYTES].hex()}", value[_SINGLE_OBJECT_HEAD_BYTES:]
 
 
 def _short(value: bytes, expected: str) -> DecodeError:

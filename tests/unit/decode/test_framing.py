@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from connector.decode.framing import UNPACKED_BYTES_MAX, Framed, unframe, unframe_json
+from connector.decode.framing import UNPACKED_BYTES_MAX, unframe, unframe_json
 from connector.errors import DecodeError
 
 GUID = UUID("89791762-2336-4186-9674-299b90a802e2")
@@ -19,28 +19,28 @@ APICURIO = 8
 @pytest.mark.parametrize(
     ("value", "headers", "id_size", "framed"),
     [
-        (b"\x00\x00\x00\x00\x2apayload", None, CONFLUENT, Framed("id:42", b"payload")),
-        (b"\x00\xff\xff\xff\xffx", None, CONFLUENT, Framed("id:4294967295", b"x")),
-        (b"\x00\x00\x00\x00\x01", [], CONFLUENT, Framed("id:1", b"")),
-        (b"\x00\x00\x00\x00\x00\x00\x00\x00\x2apayload", None, APICURIO, Framed("id:42", b"payload")),
-        (b"payload", [("__value_schema_id", b"\x01" + GUID.bytes)], CONFLUENT, Framed(f"guid:{GUID}", b"payload")),
-        (b"{}", [("__value_schema_id", b"\x01" + GUID.bytes)], CONFLUENT, Framed(f"guid:{GUID}", b"{}")),
+        (b"\x00\x00\x00\x00\x2apayload", None, CONFLUENT, ("id:42", b"payload")),
+        (b"\x00\xff\xff\xff\xffx", None, CONFLUENT, ("id:4294967295", b"x")),
+        (b"\x00\x00\x00\x00\x01", [], CONFLUENT, ("id:1", b"")),
+        (b"\x00\x00\x00\x00\x00\x00\x00\x00\x2apayload", None, APICURIO, ("id:42", b"payload")),
+        (b"payload", [("__value_schema_id", b"\x01" + GUID.bytes)], CONFLUENT, (f"guid:{GUID}", b"payload")),
+        (b"{}", [("__value_schema_id", b"\x01" + GUID.bytes)], CONFLUENT, (f"guid:{GUID}", b"{}")),
         (
             b"\x00abc",
             [("a", b"b"), ("__value_schema_id", b"\x00\x00\x00\x00\x07")],
             CONFLUENT,
-            Framed("id:7", b"\x00abc"),
+            ("id:7", b"\x00abc"),
         ),
-        (b"\x03\x00" + GUID.bytes + b"payload", None, CONFLUENT, Framed(f"glue:{GUID}", b"payload")),
-        (b"\x03\x05" + GUID.bytes + zlib.compress(b"payload"), None, CONFLUENT, Framed(f"glue:{GUID}", b"payload")),
-        (b"\xc3\x01\x01\x23\x45\x67\x89\xab\xcd\xefx", None, CONFLUENT, Framed("fingerprint:0123456789abcdef", b"x")),
-        (b'{"a": 1}', [("__key_schema_id", b"?")], CONFLUENT, Framed(None, b'{"a": 1}')),
-        (b"[]", None, CONFLUENT, Framed(None, b"[]")),
-        (b" \r\n\t{}", None, CONFLUENT, Framed(None, b" \r\n\t{}")),
-        (b'"text"', None, CONFLUENT, Framed(None, b'"text"')),
-        (b"-1", None, CONFLUENT, Framed(None, b"-1")),
-        (b"null", None, CONFLUENT, Framed(None, b"null")),
-        (b"\xef\xbb\xbf{}", None, CONFLUENT, Framed(None, b"{}")),
+        (b"\x03\x00" + GUID.bytes + b"payload", None, CONFLUENT, (f"glue:{GUID}", b"payload")),
+        (b"\x03\x05" + GUID.bytes + zlib.compress(b"payload"), None, CONFLUENT, (f"glue:{GUID}", b"payload")),
+        (b"\xc3\x01\x01\x23\x45\x67\x89\xab\xcd\xefx", None, CONFLUENT, ("fingerprint:0123456789abcdef", b"x")),
+        (b'{"a": 1}', [("__key_schema_id", b"?")], CONFLUENT, (None, b'{"a": 1}')),
+        (b"[]", None, CONFLUENT, (None, b"[]")),
+        (b" \r\n\t{}", None, CONFLUENT, (None, b" \r\n\t{}")),
+        (b'"text"', None, CONFLUENT, (None, b'"text"')),
+        (b"-1", None, CONFLUENT, (None, b"-1")),
+        (b"null", None, CONFLUENT, (None, b"null")),
+        (b"\xef\xbb\xbf{}", None, CONFLUENT, (None, b"{}")),
     ],
 )
 def test_frame_is_told_by_headers_and_first_bytes(value, headers, id_size, framed):
@@ -99,7 +99,7 @@ def test_unpacking_is_bounded_in_memory():
 
 def test_largest_allowed_payload_unpacks():
     packed = zlib.compress(bytes(UNPACKED_BYTES_MAX))
-    assert len(unframe(b"\x03\x05" + GUID.bytes + packed, None, CONFLUENT).payload) == UNPACKED_BYTES_MAX
+    assert len(unframe(b"\x03\x05" + GUID.bytes + packed, None, CONFLUENT)[1]) == UNPACKED_BYTES_MAX
 
 
 @pytest.mark.parametrize(
