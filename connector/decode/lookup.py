@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from connector.decode.directory import DirectoryLookup
+from connector.decode.schema_cache import LookupLimits
 from connector.decode.schemas import Schema, SchemaLookup, SchemaUnknown
 from connector.settings import SchemaRegistrySettings
 
@@ -58,3 +59,15 @@ def open_lookup(settings: SchemaRegistrySettings | None) -> ConfiguredLookup:
 
         by_kind["glue"] = GlueLookup(settings.glue_region, settings.timeout_ms / 1000)
     return ConfiguredLookup(by_kind)
+
+
+def lookup_limits(settings: SchemaRegistrySettings | None) -> LookupLimits:
+    """How the cache asks, by the same settings."""
+    if settings is None:
+        return LookupLimits()
+    addresses = len((settings.url or "").split(","))
+    return LookupLimits(
+        recheck_seconds=settings.recheck_ms / 1000,
+        # connecting, reading and a token, each with its own time-out, at each address
+        deadline_seconds=3 * addresses * settings.timeout_ms / 1000,
+    )

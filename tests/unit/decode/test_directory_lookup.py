@@ -12,7 +12,7 @@ from connector.decode.avro_resolve import resolve
 from connector.decode.avro_schema import fingerprint_of
 from connector.decode.avro_values import avro_value
 from connector.decode.directory import DirectoryLookup
-from connector.decode.lookup import open_lookup
+from connector.decode.lookup import lookup_limits, open_lookup
 from connector.decode.schemas import AvroSchema, SchemaUnknown
 from connector.errors import RegistryUnavailable, SettingsError
 from connector.settings import SchemaRegistrySettings
@@ -169,3 +169,10 @@ def test_what_nobody_could_know_is_unknown_at_once(schema, setting):
 def test_no_source_at_all_can_be_probed():
     assert open_lookup(None).probe() == "no source of schemas is set"
     assert open_lookup(SchemaRegistrySettings()).fetch("id:1") == open_lookup(None).fetch("id:1")
+
+
+def test_the_limits_follow_the_settings():
+    limits = lookup_limits(SchemaRegistrySettings(url="http://a,http://b", timeout_ms=1_000, recheck_ms=500))
+    assert limits.recheck_seconds == 0.5
+    assert limits.deadline_seconds == 6
+    assert lookup_limits(None).recheck_seconds == 2

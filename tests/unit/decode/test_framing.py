@@ -7,6 +7,7 @@ import zlib
 from uuid import UUID
 
 import pytest
+from confluent_kafka.schema_registry.serde import SchemaId
 
 from connector.decode.framing import UNPACKED_BYTES_MAX, unframe, unframe_json
 from connector.errors import DecodeError
@@ -122,3 +123,11 @@ def test_a_fault_does_not_quote_the_payload():
         unframe(b"secret-token-of-hugh", None, CONFLUENT)
     assert "secret" not in str(refused.value)
     assert "73" in str(refused.value)
+
+
+def test_confluents_own_code_writes_what_is_read_here():
+    by_guid = SchemaId("AVRO", guid=str(GUID)).guid_to_bytes()
+    assert unframe(b"payload", [("__value_schema_id", by_guid)], CONFLUENT) == (f"guid:{GUID}", b"payload")
+    by_number = SchemaId("AVRO", schema_id=42).id_to_bytes()
+    assert unframe(by_number + b"payload", None, CONFLUENT) == ("id:42", b"payload")
+    assert unframe(b"payload", [("__value_schema_id", by_number)], CONFLUENT) == ("id:42", b"payload")
