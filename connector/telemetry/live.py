@@ -193,7 +193,7 @@ class LiveTelemetry(Telemetry):
         self._count_rejects(snapshot.taken)
         snapshot = replace(snapshot, rejects=tuple(self._rejects.values()), rates=self._rates(snapshot.taken))
         self.latest = snapshot
-        self._registry.show(snapshot, self._time())
+        self._registry.show(snapshot)
         self._tell_changes(before, snapshot)
 
     def _count_rejects(self, now: float) -> None:

@@ -107,7 +107,8 @@ class MetricPoints:
     def _number(
         self, declaration: Declaration, labels: Labels, value: float, now: int, *, delta: bool = False
     ) -> NumberDataPoint:
-        return NumberDataPoint(self._attributes(declaration, labels), self._start(delta), now, value)
+        # always a float: a series that is now an integer and now a double is two for some backends
+        return NumberDataPoint(self._attributes(declaration, labels), self._start(delta), now, float(value))
 
     def _histogram(self, histogram: Histogram, now: int, *, delta: bool) -> HistogramData:
         declaration = histogram.declaration

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
 
 from connector.core.snapshot import Snapshot
 from connector.telemetry import attributes as a
@@ -20,14 +19,11 @@ from connector.telemetry.instruments import Counter, Gauge, Histogram, Instrumen
 _PAGE_BYTES = resource.getpagesize()
 
 
-class Shown(NamedTuple):
-    snapshot: Snapshot
-    wall_seconds: float
-    """The wall clock when the snapshot was published, to compare with the records' timestamps."""
-
-
 class Registry:
-    def __init__(self, group: str, server_address: str, server_port: int) -> None:
+    def __init__(
+        self, group: str, server_address: str, server_port: int, wall_seconds: Callable[[], float] = time.time
+    ) -> None:
+        self._wall_seconds = wall_seconds
         self.constant: Mapping[str, str] = {
             a.SYSTEM: a.SYSTEM_KAFKA,
             a.GROUP: group,
@@ -49,7 +45,7 @@ class Registry:
         self.stale = Counter(m.STALE)
         self.rebalances = Counter(m.REBALANCES)
         self._started = time.monotonic()
-        self._shown: Shown | None = None
+        self._snapshot: Snapshot | None = None
         self._blocked_once: dict[str, None] = {}
         self.instruments: tuple[Instrument, ...] = (
             self.consumed,
@@ -91,56 +87,56 @@ class Registry:
             self.retried.add(0, (reason,))
         self.stale.add(0)
 
-    def show(self, snapshot: Snapshot, wall_seconds: float) -> None:
+    def show(self, snapshot: Snapshot) -> None:
         for trouble in snapshot.blocked:
             self._blocked_once[trouble.reason] = None
-        self._shown = Shown(snapshot, wall_seconds)
+        self._snapshot = snapshot
 
     def _lag(self) -> Iterable[tuple[Labels, float]]:
-        if (shown := self._shown) is None:
+        if (shown := self._snapshot) is None:
             return []
         return [
             ((state.name.topic, str(state.name.partition)), float(state.lag))
-            for state in shown.snapshot.partitions
+            for state in shown.partitions
             if state.lag is not None
         ]
 
     def _oldest_age(self) -> Iterable[tuple[Labels, float]]:
-        if (shown := self._shown) is None:
+        if (shown := self._snapshot) is None:
             return []
-        waiting = [state.oldest_ms for state in shown.snapshot.partitions if state.oldest_ms is not None]
+        waiting = [state.oldest_ms for state in shown.partitions if state.oldest_ms is not None]
         if not waiting:
             return [((), 0.0)]
-        return [((), max(0.0, time.time() - min(waiting) / 1000.0))]
+        return [((), max(0.0, self._wall_seconds() - min(waiting) / 1000.0))]
 
     def _blocked(self) -> Iterable[tuple[Labels, float]]:
-        if (shown := self._shown) is None:
+        if (shown := self._snapshot) is None:
             return []
-        now = {trouble.reason for trouble in shown.snapshot.blocked}
+        now = {trouble.reason for trouble in shown.blocked}
         return [((reason,), float(reason in now)) for reason in self._blocked_once.copy()]
 
     def _in_flight(self) -> Iterable[tuple[Labels, float]]:
-        return [] if (shown := self._shown) is None else [((), float(shown.snapshot.requests_in_flight))]
+        return [] if (shown := self._snapshot) is None else [((), float(shown.requests_in_flight))]
 
     def _breaker(self) -> Iterable[tuple[Labels, float]]:
-        return [] if (shown := self._shown) is None else [((), float(shown.snapshot.breaker.state != "closed"))]
+        return [] if (shown := self._snapshot) is None else [((), float(shown.breaker.state != "closed"))]
 
     def _partitions(self) -> Iterable[tuple[Labels, float]]:
-        return [] if (shown := self._shown) is None else [((), float(len(shown.snapshot.partitions)))]
+        return [] if (shown := self._snapshot) is None else [((), float(len(shown.partitions)))]
 
     def _paused(self) -> Iterable[tuple[Labels, float]]:
-        if (shown := self._shown) is None:
+        if (shown := self._snapshot) is None:
             return []
-        return [((), float(sum(state.paused for state in shown.snapshot.partitions)))]
+        return [((), float(sum(state.paused for state in shown.partitions)))]
 
     def _window_records(self) -> Iterable[tuple[Labels, float]]:
-        return [] if (shown := self._shown) is None else [((), float(shown.snapshot.window_records))]
+        return [] if (shown := self._snapshot) is None else [((), float(shown.window_records))]
 
     def _window_bytes(self) -> Iterable[tuple[Labels, float]]:
-        return [] if (shown := self._shown) is None else [((), float(shown.snapshot.window_bytes))]
+        return [] if (shown := self._snapshot) is None else [((), float(shown.window_bytes))]
 
     def _dead_letters_waiting(self) -> Iterable[tuple[Labels, float]]:
-        return [] if (shown := self._shown) is None else [((), float(shown.snapshot.dead_letters_waiting))]
+        return [] if (shown := self._snapshot) is None else [((), float(shown.dead_letters_waiting))]
 
     def _uptime(self) -> Iterable[tuple[Labels, float]]:
         return [((), time.monotonic() - self._started)]

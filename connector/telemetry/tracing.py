@@ -28,6 +28,7 @@ LINKS_MAX = 128
 """The SDK's own default: it would drop what is above it."""
 
 _TRACEPARENT = re.compile(r"[ \t]*([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?[ \t]*")
+_FLAGS = 0x03  # sampled, and random trace id
 _NO_HEADERS: Mapping[str, str] = {}
 
 Runs = Sequence[Sequence[Entry]]
@@ -274,7 +275,7 @@ def context_of(record: SourceRecord) -> SpanContext | None:
         trace_id=int(match[2], 16),
         span_id=int(match[3], 16),
         is_remote=True,
-        trace_flags=TraceFlags(int(match[4], 16) & TraceFlags.SAMPLED),
+        trace_flags=TraceFlags(int(match[4], 16) & _FLAGS),
         trace_state=TraceState.from_header([state.decode("ascii", "replace")]) if state and len(state) <= 512 else None,
     )
     return context if context.is_valid else None
@@ -283,4 +284,4 @@ def context_of(record: SourceRecord) -> SpanContext | None:
 def traceparent(context: SpanContext) -> str | None:
     if not context.is_valid:
         return None
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags) & 1:02x}"
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
