@@ -37,6 +37,9 @@ TEST_SETTINGS: Mapping[str, str] = {
     "group.consumer.session.timeout.ms": "6000",
     "group.consumer.min.heartbeat.interval.ms": "500",
     "group.consumer.heartbeat.interval.ms": "1000",
+    # after a kill the controller waits out the dead broker's session before it lets the new one in
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
     # a name that nobody created is a mistake, as on a broker that is run with care
     "auto.create.topics.enable": "false",
     # compaction within a test's patience

@@ -11,7 +11,7 @@ from tests.support.broker import TEST_SETTINGS, Broker, serves
 from tests.support.directories import data_directory
 from tests.support.java import Java, find_java, resolved_from_maven
 from tests.support.parts import PartUnavailableError
-from tests.support.processes import ChildFailedError, ChildProcess, free_port, listens, wait_until
+from tests.support.processes import ChildFailedError, ChildProcess, free_port, wait_until
 
 _JAVA_MAJOR_MIN = 17
 _START_SECONDS = 60.0
@@ -130,7 +130,7 @@ class LocalKafka(Broker):
 
     def _wait_until_ready(self) -> None:
         # the port first: a client that finds it closed backs off longer than the broker needs
-        wait_until(lambda: listens(self._port), _START_SECONDS, "it listens", self._child)
+        wait_until(lambda: self._child.listens_on(self._port), _START_SECONDS, "it listens", self._child)
         wait_until(lambda: serves(self.bootstrap_servers), _START_SECONDS, "it serves", self._child)
 
 

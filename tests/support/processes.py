@@ -15,12 +15,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 _BOUND_EXEC = Path(__file__).with_name("bound_exec.py")
 _PORT_RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_TCP_LISTEN = "0A"
 _POLL_SECONDS = 0.02
 _REAP_SECONDS = 10.0
 
@@ -108,6 +110,12 @@ class ChildProcess:
     def signal(self, number: signal.Signals) -> None:
         self._popen.send_signal(number)  # does nothing if the child has ended
 
+    def listens_on(self, port: int) -> bool:
+        """Whether this very process does. That somebody does proves nothing: another may have taken the port first."""
+        if sys.platform != "linux":
+            return self.is_running and listens(port)
+        return bool(_listening_sockets(port) & _open_sockets(self.pid))
+
     def log_text(self) -> str:
         return self.log_path.read_text(errors="replace")
 
@@ -174,6 +182,28 @@ def _ephemeral_range() -> tuple[int, int]:
     except OSError:
         return 32_768, 65_535
     return int(low), int(high)
+
+
+def _listening_sockets(port: int) -> set[str]:
+    """The inodes of the sockets that listen on it, on any address."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(FileNotFoundError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                fields = line.split()
+                local_address, state, inode = fields[1], fields[3], fields[9]
+                if state == _TCP_LISTEN and int(local_address.rpartition(":")[2], 16) == port:
+                    found.add(inode)
+    return found
+
+
+def _open_sockets(pid: int) -> set[str]:
+    found = set()
+    with suppress(FileNotFoundError, PermissionError):  # it has ended
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found.add(os.readlink(descriptor).removeprefix("socket:[").removesuffix("]"))
+    return found
 
 
 def listens(port: int) -> bool:

@@ -31,7 +31,7 @@ class Registry:
     """`url` is what a client of Confluent's registry is given."""
 
     def __init__(self) -> None:
-        """Returns when it answers, which takes about 25 s. Raises `PartUnavailableError`."""
+        """Returns when it answers, seconds later. Raises `PartUnavailableError`."""
         self._java = find_java(_JAVA_MAJOR_MIN)
         archive = next(resolved_from_maven(Path(__file__).with_name("apicurio.pom.xml"), self._java).glob("*.tar.gz"))
         self._program = _unpacked(archive) / "quarkus-run.jar"
@@ -82,7 +82,7 @@ class Registry:
 
     def _start_on_free_port(self) -> ChildProcess:
         for _ in range(_PORT_ATTEMPTS):
-            self._port = free_port()
+            self._port, self._management_port = free_port(), free_port()
             child = self._launch()
             try:
                 self._wait_until_ready(child)
@@ -98,12 +98,15 @@ class Registry:
         environment = {
             "QUARKUS_HTTP_HOST": "127.0.0.1",
             "QUARKUS_HTTP_PORT": str(self._port),
+            "QUARKUS_MANAGEMENT_HOST": "127.0.0.1",
+            "QUARKUS_MANAGEMENT_PORT": str(self._management_port),  # else 9000 for every registry of the machine
             "QUARKUS_LOG_LEVEL": "WARN",
         }
         command = [str(self._java.program), *_JAVA_OPTIONS, "-jar", str(self._program)]
         return ChildProcess("Apicurio", command, log_path=self._directory / "log", environment=environment)
 
     def _wait_until_ready(self, child: ChildProcess) -> None:
+        wait_until(lambda: child.listens_on(self._port), _START_SECONDS, "it listens", child)
         wait_until(self._answers, _START_SECONDS, "it answers", child)
 
     def _answers(self) -> bool:
