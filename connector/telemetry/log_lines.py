@@ -20,6 +20,7 @@ from connector.errors import ConnectorError
 
 TEXT_MAX = 500
 FRAMES_MAX = 20
+CAUSES_MAX = 4
 
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
 _OURS = frozenset({"event_fields", "event_trace", "event_left_out"})
@@ -139,8 +140,14 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    name = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
-    return f"{name}: {error}" if isinstance(error, _SAFE_TEXT) and str(error) else name
+    """The class of an error and of what caused it, with the text of those whose text may be shown."""
+    parts: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(parts) < CAUSES_MAX:
+        name = f"{type(cause).__module__}.{type(cause).__qualname__}".removeprefix("builtins.")
+        parts.append(f"{name}: {cause}" if isinstance(cause, _SAFE_TEXT) and str(cause) else name)
+        cause = cause.__cause__
+    return ", caused by ".join(parts)
 
 
 def frames(trace: TracebackType | None) -> list[str]:
