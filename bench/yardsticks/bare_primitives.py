@@ -1,0 +1,123 @@
+"""What the parts alone cost: consume, join the values, POST them with httpx over aiohttp, commit. Nothing else.
+
+No validation, no order, no retry, no account of what was delivered: what is above this is what the connector adds.
+
+    python -m bench.yardsticks.bare_primitives --bootstrap-servers HOST:PORT --topic T --count N [--endpoint URL]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import ExitStack
+
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from bench.yardsticks.cheapest_endpoint import cheapest_endpoint
+from bench.yardsticks.metering import Meter, before, events_to_read, open_consumer, parser, raise_errors
+
+_BATCH_EVENTS = 100
+_REQUESTS_MAX = 16
+_COMMIT_SECONDS = 0.5
+_REQUEST_SECONDS = 60.0
+_HEADERS = {
+    "Authorization": "Bearer yardstick",
+    "X-UA-Appkey": "yardstickyardstickyard",
+    "Accept": "application/vnd.urbanairship+json; version=3",
+    "Content-Type": "application/json",
+}
+
+
+class Poster:
+    """One asyncio loop in a thread. At most 16 requests at once: `post` waits for a place."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._places = threading.Semaphore(_REQUESTS_MAX)
+        self._loop = asyncio.new_event_loop()
+        self._faults: list[str] = []
+        self._thread = threading.Thread(target=self._loop.run_forever, name="http")
+        self._thread.start()
+        self._client = httpx.AsyncClient(
+            transport=AiohttpTransport(limits=httpx.Limits(max_connections=_REQUESTS_MAX)),
+            headers=_HEADERS,
+            timeout=_REQUEST_SECONDS,
+        )
+
+    def post(self, body: bytes) -> None:
+        self._take_place()
+        asyncio.run_coroutine_threadsafe(self._send(body), self._loop)
+
+    def wait(self) -> None:
+        """Until nothing is in flight."""
+        for _ in range(_REQUESTS_MAX):
+            self._take_place()
+        self._places.release(_REQUESTS_MAX)
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result(_REQUEST_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_REQUEST_SECONDS)
+        self._loop.close()
+
+    async def _send(self, body: bytes) -> None:
+        try:
+            answer = await self._client.post(self._url, content=body)
+            if answer.status_code != httpx.codes.OK:
+                self._faults.append(f"status {answer.status_code}")
+        except httpx.HTTPError as error:
+            self._faults.append(f"{type(error).__name__}: {error}")
+        finally:
+            self._places.release()
+
+    def _take_place(self) -> None:
+        if not self._places.acquire(timeout=_REQUEST_SECONDS + 5.0) or self._faults:
+            raise SystemExit(f"the endpoint {self._url} failed: {self._faults[:3] or 'no answer'}")
+
+
+def main() -> None:
+    made = parser("bare_primitives", "Reads a topic and posts it in batches of 100, with nothing around it.")
+    made.add_argument("--endpoint", metavar="URL", help="else the cheapest one is started")
+    arguments = made.parse_args()
+    with ExitStack() as cleanup:
+        url = arguments.endpoint or cleanup.enter_context(cheapest_endpoint()).url
+        consumer = open_consumer(arguments)
+        cleanup.callback(consumer.close)
+        poster = Poster(f"{url}/api/custom-events")
+        cleanup.callback(poster.close)
+        wanted = events_to_read(consumer, arguments.topic, arguments.count)
+        deadline = time.monotonic() + arguments.seconds_max
+        events, values, meter = 0, list[bytes](), Meter()
+        commit_due = 0.0
+        while events < wanted:
+            first = consumer.poll(0.1)
+            now = time.monotonic()
+            if first is None:
+                before(deadline, events, wanted)
+                continue
+            if events == 0:
+                meter = Meter()
+            messages = [first, *consumer.consume(499, 0)]
+            events += len(messages)
+            run = [message.value() for message in messages]
+            if None in run:
+                raise_errors(messages)
+            values += run  # type: ignore[arg-type]  # None was looked for
+            while len(values) >= _BATCH_EVENTS:
+                poster.post(b"[" + b",".join(values[:_BATCH_EVENTS]) + b"]")
+                del values[:_BATCH_EVENTS]
+            if now >= commit_due:
+                consumer.commit(asynchronous=True)
+                commit_due = now + _COMMIT_SECONDS
+        if values:
+            poster.post(b"[" + b",".join(values) + b"]")
+        poster.wait()
+        consumer.commit(asynchronous=False)
+        result = meter.read(events)
+    result.print()
+
+
+if __name__ == "__main__":
+    main()
