@@ -33,7 +33,10 @@ class LiveTelemetry(Telemetry):
         log: EventLog,
         tracing: Tracing | None,
         time_seconds: Callable[[], float] = time.time,
+        blot: Callable[[str], str] = str,
     ) -> None:
+        """`blot` takes secrets out of the texts of troubles, which may quote what an endpoint answered."""
+        self._blot = blot
         self._registry = registry
         self._log = log
         self._tracing = tracing
@@ -131,7 +134,9 @@ class LiveTelemetry(Telemetry):
                 partition=first.record.partition(),
                 offset=first.record.offset(),
                 field=first.faults[0].field if first.faults else None,
-                fault=first.message or None,
+                # what Airship says about an event may quote it: that is for the dead letter alone
+                fault=None if stage == "deliver" else first.message or None,
+                http_status=first.http_status,
             )
 
     def dead_letter_sent(self, reject: Reject, topic: str) -> str | None:
@@ -191,7 +196,13 @@ class LiveTelemetry(Telemetry):
     def publish(self, snapshot: Snapshot) -> None:
         before = self.latest
         self._count_rejects(snapshot.taken)
-        snapshot = replace(snapshot, rejects=tuple(self._rejects.values()), rates=self._rates(snapshot.taken))
+        snapshot = replace(
+            snapshot,
+            rejects=tuple(self._rejects.values()),
+            rates=self._rates(snapshot.taken),
+            troubles=tuple(replace(trouble, detail=self._blot(trouble.detail)) for trouble in snapshot.troubles),
+            breaker=replace(snapshot.breaker, reason=self._blot(snapshot.breaker.reason)),
+        )
         self.latest = snapshot
         self._registry.show(snapshot)
         self._tell_changes(before, snapshot)

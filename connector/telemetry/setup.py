@@ -14,15 +14,18 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
+
+from pydantic import SecretStr
 
 import connector
 from connector.errors import SettingsError
 from connector.telemetry import attributes as a
 from connector.telemetry.live import LiveTelemetry
+from connector.telemetry.log_lines import Blot
 from connector.telemetry.logs import EventLog
 from connector.telemetry.registry import Registry
 from connector.telemetry.tracing import SpanSettings, Tracing
@@ -90,8 +93,11 @@ class Running:
                 _log.warning("spans not sent before the deadline", seconds=seconds)
 
 
-def start(group: str, url: str, client_id: str | None = None) -> Running:
-    """`url`: where events are posted to. SettingsError for an `OTEL_*` variable that cannot be followed."""
+def start(group: str, url: str, client_id: str | None = None, secrets: Iterable[SecretStr | None] = ()) -> Running:
+    """`url`: where events are posted to. `secrets`: what must not show up on the status page.
+
+    SettingsError for an `OTEL_*` variable that cannot be followed.
+    """
     address = urlsplit(url)
     port = address.port or (80 if address.scheme == "http" else 443)
     server = address.hostname or ""
@@ -110,7 +116,8 @@ def start(group: str, url: str, client_id: str | None = None) -> Running:
             tracing = Tracing(provider.get_tracer(a.SCOPE, connector.__version__, schema_url=a.SCHEMA_URL), spans)
         if metric_exporter is not None:
             push = _push(registry, metric_exporter)
-    return Running(LiveTelemetry(registry, EventLog("loop"), tracing), registry, provider, push)
+    telemetry = LiveTelemetry(registry, EventLog("loop"), tracing, blot=Blot(secrets))
+    return Running(telemetry, registry, provider, push)
 
 
 def _disabled() -> bool:

@@ -90,6 +90,7 @@ def test_a_rejected_record_is_told_by_its_place_and_fault_and_never_by_its_conte
                 "offset": 41,
                 "field": "body.name",
                 "fault": "body.name: found a string with an upper-case character, expected lower case",
+                "http_status": None,
             },
         )
     ]
