@@ -36,11 +36,13 @@ _BY_REASON: Mapping[str, Advice] = {
     ),
     "rejects_share": Advice(
         "too many of the messages are refused",
-        "A route or a producer was changed for the worse: see the rejects below, and `airship-connector dlq list`.",
+        "A route or a producer was changed for the worse: see the rejects below, and `airship-connector dlq list`. "
+        "A small sample is tried from time to time; it goes on by itself when that is good.",
     ),
     "rejects_run": Advice(
         "every message is refused",
-        "A route or a producer was changed for the worse: see the rejects below, and `airship-connector dlq list`.",
+        "A route or a producer was changed for the worse: see the rejects below, and `airship-connector dlq list`. "
+        "A small sample is tried from time to time; it goes on by itself when that is good.",
     ),
 }
 

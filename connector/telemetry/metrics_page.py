@@ -36,6 +36,15 @@ def sample_name(declaration: Declaration) -> str:
     return {"counter": f"{name}_total", "gauge": name, "histogram": f"{name}_bucket"}[declaration.kind]
 
 
+def sample_names() -> set[str]:
+    """Every name that can be asked for, a histogram's three among them."""
+    names = {sample_name(declaration) for declaration in metrics.ALL}
+    for declaration in metrics.ALL:
+        if declaration.kind == "histogram":
+            names |= {f"{prometheus_name(declaration)}_count", f"{prometheus_name(declaration)}_sum"}
+    return names
+
+
 def _table() -> str:
     rows = ["| OpenTelemetry | Prometheus | kind | unit |", "|---|---|---|---|"]
     rows += [

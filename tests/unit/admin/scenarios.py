@@ -81,7 +81,7 @@ def breaker_open(now: float, wall_ms: int) -> Snapshot:
 
 
 def flood(now: float, wall_ms: int) -> Snapshot:
-    detail = "1,000 records in a row were rejected (dead_letters.rejects_run_max); mend the route and restart"
+    detail = "1,000 records in a row were rejected (dead_letters.rejects_run_max); a sample is tried in 24 s"
     return job(
         now,
         partitions=partitions(75_210, window=40, paused=True, oldest_ms=wall_ms - 95_000),
