@@ -116,15 +116,19 @@ class ContainerKafka(Broker):
             testcontainers_config.ryuk_disabled = True
         container = DockerContainer(IMAGE).with_bind_ports(_CLIENT_PORT, self._port)
         host = container.get_docker_client().host()
-        self.bootstrap_servers = f"{host}:{self._port}"
+        # by its number: the name may stand for an IPv6 address as well, on which nothing listens
+        self.bootstrap_servers = f"{'127.0.0.1' if host == 'localhost' else host}:{self._port}"
+        # The broker talks to itself, too (it verifies transactions), and inside the container the advertised address
+        # leads nowhere: so there is a listener for that.
         own = {
             "node.id": "1",
             "process.roles": "broker,controller",
-            "listeners": f"PLAINTEXT://0.0.0.0:{_CLIENT_PORT},CONTROLLER://localhost:9093",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
+            "listeners": f"PLAINTEXT://0.0.0.0:{_CLIENT_PORT},INTERNAL://localhost:9094,CONTROLLER://localhost:9093",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers},INTERNAL://localhost:9094",
+            "inter.broker.listener.name": "INTERNAL",
             "controller.listener.names": "CONTROLLER",
             "controller.quorum.voters": "1@localhost:9093",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT,PLAINTEXT:PLAINTEXT",
         }
         variables = {_variable(name): value for name, value in {**own, **settings}.items()}
         return container.with_envs(**variables, KAFKA_HEAP_OPTS="-Xmx512m")
