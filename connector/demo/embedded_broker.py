@@ -39,6 +39,7 @@ _FUNCTIONS: dict[str, tuple[type[ctypes._SimpleCData[Any]] | None, list[type[cty
     "rd_kafka_mock_cluster_new": (ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_int]),
     "rd_kafka_mock_cluster_destroy": (None, [ctypes.c_void_p]),
     "rd_kafka_mock_cluster_bootstraps": (ctypes.c_char_p, [ctypes.c_void_p]),
+    "rd_kafka_mock_group_initial_rebalance_delay_ms": (None, [ctypes.c_void_p, ctypes.c_int32]),
     "rd_kafka_mock_topic_create": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_int]),
 }
 
@@ -79,6 +80,8 @@ class EmbeddedBroker:
                 f"librdkafka could not start a mock cluster of {brokers} brokers: expected is leave to listen on "
                 "127.0.0.1 and a free port there for each"
             )
+        # else the first member of a group waits three seconds for others
+        self.library.rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0)
         self._cluster: int | None = cluster
         self._broker_count = brokers
         self.bootstrap_servers: str = self.library.rd_kafka_mock_cluster_bootstraps(cluster).decode()

@@ -245,6 +245,27 @@ def test_the_embedded_broker_keeps_the_end_of_a_partition(embedded: EmbeddedBrok
     assert PARTITION_BYTES_MAX * 0.9 < kept <= PARTITION_BYTES_MAX
 
 
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_group_of_the_embedded_broker_starts_at_once(embedded: EmbeddedBroker, protocol: str) -> None:
+    embedded.create_topic("t", 2)
+    produce(embedded.bootstrap_servers, "t", [b"v"])
+    member = Consumer(
+        {
+            "bootstrap.servers": embedded.bootstrap_servers,
+            "group.id": "g",
+            "group.protocol": protocol,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    member.subscribe(["t"])
+    try:
+        message = member.poll(2.5)  # librdkafka's own delay is three seconds
+        assert message is not None
+        assert message.value() == b"v"
+    finally:
+        member.close()
+
+
 def test_a_closed_embedded_broker_says_so(embedded: EmbeddedBroker) -> None:
     embedded.close()
     embedded.close()

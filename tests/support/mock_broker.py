@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connector.demo.embedded_broker import EmbeddedBroker
-from tests.support.broker import Broker, BrokerCannotError
+from tests.support.broker import TEST_SETTINGS, Broker, BrokerCannotError
 from tests.support.mock_faults import MockFaults
 
 
@@ -16,6 +16,10 @@ class MockBroker(Broker):
     def __init__(self) -> None:
         self._embedded = EmbeddedBroker()
         self.faults = MockFaults(self._embedded)
+        self.faults.set_consumer_group_times(
+            session_ms=int(TEST_SETTINGS["group.consumer.session.timeout.ms"]),
+            heartbeat_ms=int(TEST_SETTINGS["group.consumer.heartbeat.interval.ms"]),
+        )
         self.bootstrap_servers = self._embedded.bootstrap_servers
         self.description = f"librdkafka's mock cluster in this process at {self.bootstrap_servers}"
 

@@ -14,6 +14,8 @@ _FUNCTIONS: dict[str, tuple[object, list[object]]] = {
     "rd_kafka_mock_broker_set_down": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int32]),
     "rd_kafka_mock_broker_set_up": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int32]),
     "rd_kafka_mock_broker_set_rtt": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int]),
+    "rd_kafka_mock_set_group_consumer_session_timeout_ms": (None, [ctypes.c_void_p, ctypes.c_int]),
+    "rd_kafka_mock_set_group_consumer_heartbeat_interval_ms": (None, [ctypes.c_void_p, ctypes.c_int]),
     "rd_kafka_mock_push_request_errors_array": (
         None,
         [ctypes.c_void_p, ctypes.c_int16, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int)],
@@ -82,6 +84,11 @@ class MockFaults:
         array = (ctypes.c_int * len(codes))(*codes)
         self._library.rd_kafka_mock_push_request_errors_array(self._broker.cluster, api_key, len(codes), array)
         self._pushed.add(api_key)
+
+    def set_consumer_group_times(self, session_ms: int, heartbeat_ms: int) -> None:
+        """Under the new group protocol the broker sets them for every member."""
+        self._library.rd_kafka_mock_set_group_consumer_session_timeout_ms(self._broker.cluster, session_ms)
+        self._library.rd_kafka_mock_set_group_consumer_heartbeat_interval_ms(self._broker.cluster, heartbeat_ms)
 
     def set_topic_error(self, topic: str, code: int) -> None:
         """What is answered when a client asks for the topic's metadata; 0 ends it."""
