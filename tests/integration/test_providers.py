@@ -152,7 +152,7 @@ def test_a_broker_that_a_test_left_frozen_is_healed(broker: Broker) -> None:
     assert answers(broker.bootstrap_servers, 5)
 
 
-@pytest.mark.broker_can("admin")
+@pytest.mark.broker_can("own_settings")
 def test_a_topic_that_nobody_created_is_not_made_by_reading(broker: Broker, topics: Topics) -> None:
     with pytest.raises(TimeoutError, match="0 partitions"):
         broker_module.wait_for_leaders(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -140,21 +139,23 @@ def test_a_data_directory_goes_with_its_block() -> None:
 def test_a_data_directory_of_a_killed_run_is_removed_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     program = """
 import signal
 from tests.support.directories import data_directory
-with data_directory("dead") as path:
-    print(path, flush=True)
+with data_directory("dead"):
+    print("ready", flush=True)
     signal.pause()
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as other:
-        assert other.stdout is not None
-        left = Path(other.stdout.readline().strip())
+    environment = {"PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)}
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    command = [sys.executable, "-c", program]
+    with started(ChildProcess("owner", command, log_path=tmp_path / "log", environment=environment)) as owner:
+        [left] = temporary.iterdir()
         with data_directory("second"):
             assert left.exists(), "its owner lives"
-        other.kill()
+        owner.kill()
     with data_directory("third"):
         assert not left.exists()
 
