@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.parts import PartUnavailableError
+
 _PREFIX = "airship-connector-"
 _OWNER_FILE = ".owner"
 _UNOWNED_SECONDS_MAX = 3600.0
@@ -72,7 +74,7 @@ def cache_directory() -> Path:
 
 @contextmanager
 def exclusive(path: Path, timeout_seconds: float) -> Iterator[None]:
-    """One process at a time, by a lock on a file next to `path`. Raises `TimeoutError` at the deadline."""
+    """One process at a time, by a lock on a file next to `path`. Raises `PartUnavailableError` at the deadline."""
     deadline = time.monotonic() + timeout_seconds
     with path.with_name(path.name + ".lock").open("w") as lock:
         while True:
@@ -81,7 +83,7 @@ def exclusive(path: Path, timeout_seconds: float) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    raise TimeoutError(
+                    raise PartUnavailableError(
                         f"{path.name} is being made by another run for more than {timeout_seconds:g} s"
                     ) from None
                 time.sleep(_LOCK_POLL_SECONDS)
@@ -90,8 +92,14 @@ def exclusive(path: Path, timeout_seconds: float) -> Iterator[None]:
 
 @contextmanager
 def made_atomically(path: Path) -> Iterator[Path]:
-    """A directory to fill, which appears as `path` when the block ends without an error, and not at all otherwise."""
-    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    """A directory to fill, which appears as `path` when the block ends without an error, and not at all otherwise.
+
+    To be used inside `exclusive(path)`: drafts of a run that was killed are removed.
+    """
+    prefix = f".{path.name}.draft-"
+    for leftover in path.parent.glob(f"{prefix}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    draft = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
     try:
         yield draft
         draft.rename(path)

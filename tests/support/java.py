@@ -74,14 +74,11 @@ def resolved_from_maven(pom: Path, java: Java) -> Path:
     maven = shutil.which("mvn")
     if maven is None:
         raise PartUnavailableError(f"Maven is needed once to download {pom.name}, found no mvn on PATH")
-    try:
-        # one at a time: Maven's local repository does not stand two downloads of the same file
-        with exclusive(target, _MAVEN_SECONDS):
-            if not target.is_dir():
-                with made_atomically(target) as draft:
-                    _copy_dependencies(maven, pom, draft, java)
-    except TimeoutError as error:
-        raise PartUnavailableError(str(error)) from error
+    # one at a time: Maven's local repository does not stand two downloads of the same file
+    with exclusive(target, _MAVEN_SECONDS):
+        if not target.is_dir():
+            with made_atomically(target) as draft:
+                _copy_dependencies(maven, pom, draft, java)
     return target
 
 
