@@ -8,8 +8,9 @@ item that takes a byte at least is bounded by the payload, and a schema that doe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from connector.core.records import Fault, Reason
 from connector.errors import DecodeError
@@ -43,56 +44,56 @@ class Bounds:
 
 
 def needs_walk(schema: Any, named: dict[str, Any]) -> bool:
-    return _Hazards(named).found(schema, 0)
+    return _Shapes(named).shape(schema).levels > AVRO_DEPTH_MAX
 
 
-class _Hazards:
+class _Shape(NamedTuple):
+    """What a schema alone says of its values."""
+
+    levels: float
+    """Records, arrays and maps inside each other; infinite where the schema does not bound it, or the items."""
+    can_be_empty: bool
+    """A value can take no bytes."""
+
+
+_UNBOUNDED = _Shape(math.inf, True)
+_LEAF = _Shape(0, False)
+_EMPTY = _Shape(0, True)
+
+
+class _Shapes:
     def __init__(self, named: dict[str, Any]) -> None:
         self._named = named
-        self._open: list[str] = []
-        self._clean: set[str] = set()
+        self._records: dict[str, _Shape] = {}
 
-    def found(self, schema: Any, depth: int) -> bool:
-        """Whether the schema refers to itself, is deeper than the limit, or has an array of items without bytes."""
-        if depth > AVRO_DEPTH_MAX:
-            return True
-        match schema:
-            case list():
-                return any(self.found(branch, depth) for branch in schema)
-            case {"type": "array", "items": items}:
-                return self.found(items, depth + 1) or self._bytes_min(items) == 0
-            case {"type": "map", "values": values}:
-                return self.found(values, depth + 1)
-            case {"type": "record", "name": name, "fields": fields}:
-                return self._record(name, fields, depth)
-            case str() if schema in self._open:
-                return True
-            case str() if schema in self._named and schema not in self._clean:
-                return self.found(self._named[schema], depth)
-            case _:
-                return False
-
-    def _record(self, name: str, fields: list[Any], depth: int) -> bool:
-        self._open.append(name)
-        hazard = any(self.found(field["type"], depth + 1) for field in fields)
-        self._open.pop()
-        if not hazard:
-            self._clean.add(name)
-        return hazard
-
-    def _bytes_min(self, schema: Any) -> int:
-        """0 or 1: whether a value can take no bytes. Called only for what holds no reference to itself."""
+    def shape(self, schema: Any) -> _Shape:
         match schema:
             case "null":
-                return 0
-            case {"type": "fixed", "size": size}:
-                return 1 if size else 0
-            case {"type": "record", "fields": fields}:
-                return max((self._bytes_min(field["type"]) for field in fields), default=0)
-            case str() if schema in self._named:
-                return self._bytes_min(self._named[schema])
+                return _EMPTY
+            case list():
+                return _Shape(max((self.shape(branch).levels for branch in schema), default=0), False)
+            case {"type": "array", "items": items}:
+                item = self.shape(items)
+                return _UNBOUNDED if item.can_be_empty else _Shape(1 + item.levels, False)
+            case {"type": "map", "values": values}:
+                return _Shape(1 + self.shape(values).levels, False)
+            case {"type": "record", "name": name, "fields": fields}:
+                return self._record(name, fields)
+            case {"type": "fixed", "size": 0}:
+                return _EMPTY
+            case str() if schema in self._records:
+                return self._records[schema]
+            case str() if schema in self._named:  # an enum or a fixed: records are defined where they are used first
+                return self.shape(self._named[schema])
             case _:
-                return 1
+                return _LEAF
+
+    def _record(self, name: str, fields: list[Any]) -> _Shape:
+        self._records[name] = _UNBOUNDED  # as long as it is not left, whoever names it is inside it
+        shapes = [self.shape(field["type"]) for field in fields]
+        levels = 1 + max((shape.levels for shape in shapes), default=0)
+        self._records[name] = _Shape(levels, all(shape.can_be_empty for shape in shapes))
+        return self._records[name]
 
 
 class _Walk:

@@ -150,3 +150,43 @@ def test_the_walk_refuses_what_does_not_fit():
     assert refusal(items, long(0) + long(0) + bytes(10) + long(-1)) == "not_avro"
     assert refusal(items, b"\x80" * 11 + good) == "not_avro"
     assert refusal(items, b"\x80") == "truncated"
+
+
+def test_types_that_use_each_other_are_as_deep_as_all_of_them():
+    """No type refers to itself, and each alone is shallow; together they are deeper than the limit."""
+
+    def nested(levels: int, innermost: object) -> object:
+        for _ in range(levels):
+            innermost = {"type": "array", "items": innermost}
+        return innermost
+
+    fields = []
+    for number in range(4):
+        inner = nested(60, f"T{number - 1}" if number else "int")
+        fields.append(
+            {
+                "name": f"f{number}",
+                "type": {"type": "record", "name": f"T{number}", "fields": [{"name": "x", "type": inner}]},
+            }
+        )
+    schema = {"type": "record", "name": "R", "fields": fields}
+    assert usable(schema).bounds is not None
+    assert refusal(schema, long(0) * 3 + long(1) * 400) == "too_deep"
+    assert usable({**schema, "fields": fields[:1]}).bounds is None
+
+
+def test_records_count_as_levels():
+    names = ["int", *(f"T{number}" for number in range(AVRO_DEPTH_MAX))]
+    fields = [
+        {"name": name, "type": {"type": "record", "name": name, "fields": [{"name": "x", "type": before}]}}
+        for before, name in zip(names, names[1:], strict=False)
+    ]
+    assert usable({"type": "record", "name": "R", "fields": fields}).bounds is not None
+    assert usable({"type": "record", "name": "R", "fields": fields[:-1]}).bounds is None
+
+
+def test_a_fixed_without_bytes_that_is_used_by_its_name():
+    empty = {"type": "fixed", "name": "F", "size": 0}
+    fields = [{"name": "f", "type": empty}, {"name": "many", "type": {"type": "array", "items": "F"}}]
+    schema = {"type": "record", "name": "R", "fields": fields}
+    assert refusal(schema, long(2**62)) == "not_avro"
