@@ -121,7 +121,7 @@ def test_it_fits_a_phone_and_is_readable_in_light_and_dark():
             for width in (360, 1200):
                 for dark in (False, True):
                     await page.open(snapshot, width=width, height=800, dark=dark)
-                    wider = await page.browser.ask("document.documentElement.scrollWidth > innerWidth")
+                    wider = await page.browser.ask(f"document.documentElement.scrollWidth > {width}")
                     assert not wider, f"at {width} the page scrolls sideways"
                     faint = await page.browser.ask(FAINT_TEXT)
                     assert faint == [], f"too little contrast at {width}, dark={dark}"

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.sdk.resources import Resource
 
 import connector
 from connector.core.records import NextOffset, TopicPartition
 from connector.core.snapshot import PartitionState, Snapshot
 from connector.errors import SettingsError
 from connector.telemetry import setup
+from connector.telemetry.otlp import MetricPoints, Temporality
+from connector.telemetry.registry import Registry
 from tests.unit.telemetry.collector import Collector, attributes
 from tests.unit.telemetry.samples import run
 
@@ -158,6 +161,22 @@ def test_deltas_are_sent_where_they_are_asked_for(environment: pytest.MonkeyPatc
         assert sum(counts) == 2
     finally:
         running.shutdown(10.0)
+
+
+@pytest.mark.parametrize(("temporality", "starts"), [("cumulative", [100, 100]), ("delta", [100, 200])])
+def test_the_time_that_a_point_is_about(temporality: Temporality, starts: list[int]):
+    clock = iter([100, 200, 300])
+    registry = Registry("shop", "go.example.com", 443)
+    points = MetricPoints(registry, Resource.get_empty(), "1", temporality, lambda: next(clock))
+    registry.batch_events.record(3.0)
+    seen = []
+    for _ in starts:
+        (resource_metrics,) = points.read().resource_metrics
+        metrics = {metric.name: metric for metric in resource_metrics.scope_metrics[0].metrics}
+        for name in ("connector.records.settled", "connector.batch.events"):
+            point = metrics[name].data.data_points[0]
+            seen.append((point.start_time_unix_nano, point.time_unix_nano))
+    assert seen == [(starts[0], 200)] * 2 + [(starts[1], 300)] * 2
 
 
 def read(collector: Collector) -> tuple[int, float, int, int, int]:

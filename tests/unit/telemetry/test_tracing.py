@@ -10,6 +10,8 @@ from connector.core.records import TopicPartition
 from connector.telemetry.tracing import LINKS_MAX, context_of, traceparent
 from tests.unit.telemetry.samples import Record, Wired, reject, run, trace_header
 
+VALID = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 
 def send(wired: Wired, batch_id: int, runs, requests: int = 1):
     return wired.telemetry.batch_sent(batch_id, runs, requests=requests, body_bytes=900, waited_seconds=0.25)
@@ -123,6 +125,8 @@ def test_a_commit_is_the_child_of_a_batch_that_it_covers():
     assert commit.attributes["messaging.operation.type"] == "settle"
     assert commit.attributes["error.type"] == "REBALANCE_IN_PROGRESS"
     assert commit.end_time - commit.start_time == 20_000_000
+    wired.telemetry.committed(partitions, 0.02)
+    assert wired.span("commit orders") is commit, "the next commit covers other batches"
 
 
 def test_a_dead_letter_has_a_context_of_its_own_and_a_link_to_the_message():
@@ -230,9 +234,6 @@ def test_the_trace_of_a_batch_is_there_for_its_log_lines():
     assert wired.span("POST /api/custom-events").context == context
 
 
-VALID = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
 def test_a_traceparent_is_written_as_w3c_wants_it():
     context = context_of(Record(headers_=(("traceparent", VALID),)))
     assert context is not None
@@ -252,7 +253,7 @@ def test_a_traceparent_is_written_as_w3c_wants_it():
         b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
         b"\xff\xfe" + VALID,
         VALID + b"\n",
-        b"x" * 5000,
+        b"cc" + VALID[2:] + b"-" + b"x" * 5000,
         None,
     ],
 )
