@@ -6,6 +6,7 @@ Without the walk, the recursive cases end the interpreter with a segmentation fa
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -179,7 +180,7 @@ def test_records_count_as_levels():
     names = ["int", *(f"T{number}" for number in range(AVRO_DEPTH_MAX))]
     fields = [
         {"name": name, "type": {"type": "record", "name": name, "fields": [{"name": "x", "type": before}]}}
-        for before, name in zip(names, names[1:], strict=False)
+        for before, name in pairwise(names)
     ]
     assert usable({"type": "record", "name": "R", "fields": fields}).bounds is not None
     assert usable({"type": "record", "name": "R", "fields": fields[:-1]}).bounds is None
