@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import queue
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
@@ -258,6 +260,37 @@ def test_a_missing_grpc_exporter_is_said_with_what_to_install(environment: pytes
         SettingsError, match=r"OTEL_EXPORTER_OTLP_PROTOCOL: found 'grpc'.*airship-connector\[otlp-grpc\]"
     ):
         setup.start("shop", URL)
+
+
+def test_spans_go_out_by_grpc_where_that_is_asked_for(environment: pytest.MonkeyPatch):
+    grpc = pytest.importorskip("grpc", reason="the extra otlp-grpc is not installed")
+    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+    received: queue.Queue[trace_service_pb2.ExportTraceServiceRequest] = queue.Queue()
+
+    class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
+        def Export(self, request, context):  # noqa: N802  the name is the protocol's
+            received.put(request)
+            return trace_service_pb2.ExportTraceServiceResponse()
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Receiver(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        environment.setenv("OTEL_TRACES_EXPORTER", "otlp")
+        environment.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+        running = setup.start("shop", URL)
+        deliver(running)
+        running.shutdown(10.0)
+        (resource_spans,) = received.get(timeout=10).resource_spans
+        assert {span.name for span in resource_spans.scope_spans[0].spans} == {
+            "process orders",
+            "POST /api/custom-events",
+        }
+    finally:
+        server.stop(None).wait(10)
 
 
 def test_a_collector_that_never_answers_delays_the_end_no_longer_than_the_deadline(environment: pytest.MonkeyPatch):
