@@ -23,6 +23,7 @@ from typing import Literal, TextIO, TypeAlias
 from opentelemetry.trace import SpanContext
 from pydantic import SecretStr
 
+from connector.settings import LogSettings
 from connector.telemetry.log_lines import Blot, JsonLines, TextLines
 from connector.telemetry.storms import LeftOut, Storms
 
@@ -115,9 +116,8 @@ class LogWriter(logging.Handler):
 
     def _tell(self, left_out: Iterable[LeftOut]) -> None:
         for storm in left_out:
-            self._write(
-                _own("lines left out", {"of": storm.message, "left_out": storm.lines}, storm.logger, storm.level)
-            )
+            fields = {"of": storm.message, "reason": storm.reason or None, "left_out": storm.lines}
+            self._write(_own("lines left out", fields, storm.logger, storm.level))
 
     def _write(self, record: logging.LogRecord) -> None:
         try:
@@ -166,6 +166,13 @@ class Logs:
         root.setLevel(self.root_level_before)
         logging.getLogger(ROOT).setLevel(self.own_level_before)
         self.writer.close()
+
+
+def form(settings: LogSettings, stream: TextIO | None = None) -> Literal["json", "text"]:
+    """As it is set; where it is not, text on a terminal and JSON elsewhere."""
+    if "format" in settings.model_fields_set:
+        return settings.format
+    return "text" if (sys.stderr if stream is None else stream).isatty() else "json"
 
 
 def configure(

@@ -1,14 +1,15 @@
 """Leaves out lines that repeat themselves, and counts them.
 
-Of each kind of line (logger, level, message) `LINES_MAX` go out within `WINDOW_SECONDS`; the rest is counted, and the
-count is said with the next line of that kind, or once the window is over. Owned by the thread that writes the log.
+Of each kind of line (logger, level, message, and its `reason` if it has one) `LINES_MAX` go out within
+`WINDOW_SECONDS`; the rest is counted, and the count is said with the next line of that kind, or once the window is
+over. Owned by the thread that writes the log.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
 LINES_MAX = 5
@@ -16,13 +17,14 @@ WINDOW_SECONDS = 30.0
 KINDS_MAX = 1_000
 """Kinds kept apart at once. Beyond it, lines pass: messages are constants, so only a library could get there."""
 
-_Kind: TypeAlias = tuple[str, int, str]
+_Kind: TypeAlias = tuple[str, int, str, str]
 
 
 class LeftOut(NamedTuple):
     logger: str
     level: int
     message: str
+    reason: str
     lines: int
 
 
@@ -41,7 +43,8 @@ class Storms:
 
     def passes(self, record: logging.LogRecord) -> bool:
         """Whether the line goes out. One that opens a new window tells how many before it did not."""
-        kind = (record.name, record.levelno, str(record.msg))
+        fields: Mapping[str, object] = getattr(record, "event_fields", {})
+        kind = (record.name, record.levelno, str(record.msg), str(fields.get("reason") or ""))
         now = self._clock()
         window = self._windows.get(kind)
         if window is None or now - window.started >= WINDOW_SECONDS:

@@ -18,6 +18,7 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, TraceFlags
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from connector.errors import DecodeError, SettingsError
+from connector.settings import LogSettings
 from connector.telemetry import logs
 from connector.telemetry.log_lines import TEXT_MAX
 from connector.telemetry.logs import EventLog, LogWriter
@@ -242,8 +243,19 @@ def test_a_storm_that_has_ended_is_told_without_another_line():
     assert [storms.passes(record) for _ in range(7)] == [True] * LINES_MAX + [False] * 2
     assert storms.ended() == []
     clock[0] = WINDOW_SECONDS
-    assert storms.ended() == [("x", logging.WARNING, "m", 2)]
+    assert storms.ended() == [("x", logging.WARNING, "m", "", 2)]
     assert storms.ended() == []
+
+
+def test_a_storm_for_one_reason_does_not_hide_another(log: Log):
+    for _ in range(20):
+        EventLog("loop").warning("records rejected", reason="not_json")
+    EventLog("loop").warning("records rejected", reason="too_large")
+    lines = log.lines()
+    told = [line["reason"] for line in lines if line["message"] == "records rejected"]
+    assert told == ["not_json"] * LINES_MAX + ["too_large"]
+    (left_out,) = [line for line in lines if line["message"] == "lines left out"]
+    assert (left_out["reason"], left_out["left_out"]) == ("not_json", 15)
 
 
 def test_ever_new_messages_do_not_grow_the_memory():
@@ -329,11 +341,19 @@ def test_a_terminal_gets_readable_text():
     assert all(place.startswith("    at ") for place in places)
 
 
-def test_colour_is_for_terminals_alone():
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+def test_a_terminal_gets_text_unless_the_format_is_set():
+    assert logs.form(LogSettings(), io.StringIO()) == "json"
+    assert logs.form(LogSettings(), Terminal()) == "text"
+    assert logs.form(LogSettings(format="json"), Terminal()) == "json"
+    assert logs.form(LogSettings(format="text"), io.StringIO()) == "text"
 
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colour_is_for_terminals_alone():
     terminal = Terminal()
     configured = logs.configure("text", "info", stream=terminal)
     EventLog("loop").warning("careful")
