@@ -1,0 +1,237 @@
+"""One request's way through the stand-in: plan, credentials, body, verdict, storing, answer.
+
+The order of the checks is the endpoint's as far as it is known: credentials, entitlement, version, content type, size,
+JSON, events. Rules that stand in front of the endpoint (a status, a drop, a limit) answer before any of them. Storing
+is one step on one loop, so the order of the ledger is the order of acceptance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+import uuid
+from email.utils import formatdate
+
+import msgspec
+from aiohttp import web
+
+from connector.airship.sandbox.clock import SandboxClock
+from connector.airship.sandbox.contract_check import (
+    Accepted,
+    ContractCheck,
+    Refusal,
+    Verdict,
+    answer_of,
+    app_key_fault,
+    refusal_of_headers,
+)
+from connector.airship.sandbox.faults import ConcurrencyFault, DropFault, FaultBook, Plan, StatusFault
+from connector.airship.sandbox.ledger import Ledger, RequestInProgress
+from connector.airship.sandbox.options import BODY_BYTES_MAX, SandboxOptions
+from connector.airship.sandbox.tokens import TokenDesk, TokenFault, bearer_token
+
+EVENTS_PATHS = ("/api/custom-events", "/api/custom-events/")
+TOKEN_PATH = "/token"  # noqa: S105  a path
+_JSON_TYPE = "application/vnd.urbanairship+json; version=3"
+_PATH_CHARACTERS_MAX = 200
+_HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
+
+
+class Endpoint:
+    """Serves the two addresses of the contract, and says 404 and 405 on everything beside them."""
+
+    def __init__(
+        self, options: SandboxOptions, clock: SandboxClock, faults: FaultBook, ledger: Ledger, tokens: TokenDesk
+    ) -> None:
+        self._options = options
+        self._clock = clock
+        self._faults = faults
+        self._ledger = ledger
+        self._tokens = tokens
+        self._check = ContractCheck(options)
+
+    async def serve_events(self, request: web.Request) -> web.StreamResponse:
+        path = request.rel_url.path[:_PATH_CHARACTERS_MAX]
+        with self._ledger.open_request(request.method, path, events_endpoint=True) as entry:
+            plan = self._faults.plan("events", self._ledger.in_flight, time.monotonic())
+            entry.faults = plan.names
+            body = await self._read(request)
+            if body is None:
+                return _cut(request, "close")
+            if plan.wait_seconds and not plan.store_before_wait:
+                await asyncio.sleep(plan.wait_seconds)
+            answer = self._answer_events(request, body, plan, entry)
+            if plan.wait_seconds and plan.store_before_wait:
+                await asyncio.sleep(plan.wait_seconds)
+            return self._send(request, answer, plan, entry)
+
+    def _answer_events(
+        self, request: web.Request, body: bytes, plan: Plan, entry: RequestInProgress
+    ) -> web.StreamResponse | None:
+        """The endpoint's own answer; None when a rule stands in front of it and it never saw the request."""
+        if plan.instead is not None and not _stores(plan.instead):
+            return None
+        verdict = self._verdict(request, body, plan, entry)
+        if isinstance(verdict, Accepted):
+            self._ledger.store(entry, body, verdict.events)
+            entry.events = verdict.events
+            return _json(200, self._accepted_body())
+        entry.events = verdict.events
+        entry.refused_events = verdict.events
+        return self._refusal_response(verdict, body)
+
+    def _verdict(self, request: web.Request, body: bytes, plan: Plan, entry: RequestInProgress) -> Verdict:
+        if request.path not in EVENTS_PATHS:
+            return Refusal(404, "There is nothing at this path; events go to POST /api/custom-events.")
+        if request.method != "POST":
+            return Refusal(405, "Events are sent with POST.")
+        refusal = self._refusal_of_credentials(request, plan, entry) or refusal_of_headers(request.headers)
+        if refusal is not None:
+            return refusal
+        verdict = self._check.verdict(body, self._clock.now(), plan.markers)
+        if isinstance(verdict, Refusal) and verdict.rule_named:
+            entry.faults += (f"refuse:{verdict.status}",)
+        return verdict
+
+    def _refusal_of_credentials(self, request: web.Request, plan: Plan, entry: RequestInProgress) -> Refusal | None:
+        token = bearer_token(request.headers.get("Authorization"))
+        if token is None:
+            return Refusal(401, "Authorization: Bearer <token> is missing.")
+        app_key = request.headers.get("X-UA-Appkey")
+        fault = app_key_fault(app_key, self._options.app_key)
+        if fault is not None:
+            return Refusal(401, fault)
+        match self._tokens.standing(token, app_key or "", time.monotonic(), plan.expired_since):
+            case "good":
+                return None
+            case "unknown":
+                return Refusal(401, "The bearer token is not known.")
+            case "expired":
+                if plan.expired_since is not None:
+                    entry.faults += ("expire_tokens",)
+                return Refusal(401, "The bearer token has expired.")
+            case "other_app":
+                return Refusal(401, "The bearer token was issued for another app.")
+            case "no_scope":
+                return Refusal(403, "The bearer token lacks the scope evt.")
+
+    async def serve_token(self, request: web.Request) -> web.StreamResponse:
+        with self._ledger.open_request(request.method, request.path, events_endpoint=False) as entry:
+            plan = self._faults.plan("token", self._ledger.in_flight, time.monotonic())
+            entry.faults = plan.names
+            body = await self._read(request)
+            if body is None:
+                return _cut(request, "close")
+            if plan.wait_seconds:
+                await asyncio.sleep(plan.wait_seconds)
+            answer = None if plan.instead is not None else await self._answer_token(request)
+            return self._send(request, answer, plan, entry)
+
+    async def _answer_token(self, request: web.Request) -> web.StreamResponse:
+        if request.method != "POST":
+            return _json(405, {"error": "invalid_request", "error_description": "use POST"}, {"Allow": "POST"})
+        if request.content_type != "application/x-www-form-urlencoded":
+            fault = TokenFault(400, "invalid_request", "Content-Type must be application/x-www-form-urlencoded")
+            return _json(fault.status, {"error": fault.error, "error_description": fault.description})
+        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        try:
+            answer = self._tokens.answer(form, request.headers, self._audiences(request), time.monotonic())
+        except TokenFault as fault:
+            return _json(fault.status, {"error": fault.error, "error_description": fault.description})
+        return _json(200, answer, {"Cache-Control": "no-store"}, content_type="application/json")
+
+    def _audiences(self, request: web.Request) -> tuple[str, ...]:
+        if self._options.token_audience is not None:
+            return (self._options.token_audience,)
+        return (f"{request.scheme}://{request.host}{TOKEN_PATH}",)
+
+    async def _read(self, request: web.Request) -> bytes | None:
+        """The body; one byte over the limit stands for any longer one; None when the client went away or is slow."""
+        try:
+            async with asyncio.timeout(self._options.read_seconds):
+                return await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return bytes(BODY_BYTES_MAX + 1)
+        except (ConnectionError, web.RequestPayloadError, TimeoutError):
+            return None
+
+    def _accepted_body(self) -> dict[str, object]:
+        if self._options.operation_id == "none":
+            return {"ok": True}
+        return {"ok": True, self._options.operation_id: str(uuid.uuid4())}
+
+    def _refusal_response(self, refusal: Refusal, body: bytes) -> web.Response:
+        if refusal.status == 401:
+            headers = {"WWW-Authenticate": "Bearer"}
+            return web.Response(status=401, text=refusal.error, headers=headers)  # text/plain, as documented
+        headers = {"Allow": "POST"} if refusal.status == 405 else {}
+        return _json(refusal.status, answer_of(refusal, body, self._options), headers)
+
+    def _send(
+        self, request: web.Request, answer: web.StreamResponse | None, plan: Plan, entry: RequestInProgress
+    ) -> web.StreamResponse:
+        match plan.instead:
+            case None:
+                assert answer is not None
+            case DropFault(how=how):
+                return _cut(request, how)
+            case StatusFault() as rule:
+                answer = self._status_response(rule)
+            case ConcurrencyFault(status=status, retry_after=retry_after):
+                headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+                answer = _json(status, {"ok": False, "error": "Too many requests at once."}, headers)
+        entry.status = answer.status
+        return answer
+
+    def _status_response(self, rule: StatusFault) -> web.Response:
+        now = self._clock.real_now() + rule.date_skew_seconds
+        headers = {"Date": formatdate(now, usegmt=True)}
+        if rule.retry_after is not None:
+            headers["Retry-After"] = str(rule.retry_after)
+        if rule.retry_after_date is not None:
+            headers["Retry-After"] = formatdate(int(now) + rule.retry_after_date, usegmt=True)
+        headers.update(rule.headers)
+        title = f"{rule.status} on request"
+        match rule.body:
+            case "json" if rule.status < 300:
+                return _json(rule.status, self._accepted_body(), headers)
+            case "json" | "ok_false":
+                error_code = rule.status * 100
+                return _json(rule.status, {"ok": False, "error": title, "error_code": error_code}, headers)
+            case "html":
+                return web.Response(
+                    status=rule.status, text=_HTML.format(title), content_type="text/html", headers=headers
+                )
+            case "text":
+                return web.Response(status=rule.status, text=title, headers=headers)
+            case "empty":
+                return web.Response(status=rule.status, headers=headers)
+            case "unreadable":
+                return web.Response(
+                    status=rule.status, body=b'{"ok": tr', headers={"Content-Type": _JSON_TYPE, **headers}
+                )
+
+
+def _stores(instead: StatusFault | DropFault | ConcurrencyFault) -> bool:
+    return not isinstance(instead, ConcurrencyFault) and instead.stored
+
+
+def _json(
+    status: int, value: object, headers: dict[str, str] | None = None, *, content_type: str = _JSON_TYPE
+) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(value), headers={"Content-Type": content_type, **(headers or {})}
+    )
+
+
+def _cut(request: web.Request, how: str) -> web.StreamResponse:
+    """Ends the connection without an answer: in order (FIN), or with a reset."""
+    transport = request.transport
+    if transport is not None:
+        if how == "reset":
+            # Lingering for zero seconds makes the kernel send a reset instead of an orderly end.
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response()  # aiohttp wants one; there is no connection left to write it to
