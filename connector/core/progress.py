@@ -1,0 +1,102 @@
+"""Per assigned partition: which offset may be committed, and what is settled beyond it.
+
+Owns the set of outstanding offsets: those that arrived and are not settled. Offsets are tracked as they arrived and
+never as ranges, because compaction and transaction markers leave holes. A record that became several events is
+outstanding until each of them is settled.
+
+Invariant: `position` is never above an outstanding offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from connector.core.records import NextOffset
+
+
+class OffsetRange(NamedTuple):
+    """Offsets from `start` to below `end`."""
+
+    start: int
+    end: int
+
+
+class Progress:
+    __slots__ = ("_ahead", "_events_left", "_outstanding", "next_offset")
+
+    def __init__(self, position: NextOffset, ahead: Sequence[OffsetRange] = ()) -> None:
+        """`position`: where reading starts; `ahead`: ranges above it that the group's own commit names as settled."""
+        self.next_offset = position
+        self._outstanding: dict[int, None] = {}  # in the order of arrival, which is that of the offsets
+        self._events_left: dict[int, int] = {}  # only of records with several events
+        self._ahead = sorted(r for r in ahead if r.end > position)
+
+    def __len__(self) -> int:
+        return len(self._outstanding)
+
+    def track(self, offsets: Sequence[int]) -> None:
+        """Takes a run of offsets, ascending and none below `next_offset`."""
+        assert offsets[0] >= self.next_offset, "an offset arrived twice in one epoch"
+        self._outstanding.update(dict.fromkeys(offsets))
+        self.next_offset = NextOffset(offsets[-1] + 1)
+
+    def settled_before(self, offsets: Sequence[int]) -> list[int]:
+        """Those of a run that the group's own commit already names as settled. They are not tracked by this."""
+        ahead = self._ahead
+        while ahead and ahead[0].end <= offsets[0]:
+            del ahead[0]
+        if not ahead or ahead[0].start > offsets[-1]:
+            return []
+        return [offset for offset in offsets if any(r.start <= offset < r.end for r in self._ahead_until(offsets[-1]))]
+
+    def _ahead_until(self, last: int) -> list[OffsetRange]:
+        return [r for r in self._ahead if r.start <= last]
+
+    def expect_events(self, offset: int, events: int) -> None:
+        """The record at `offset` became `events` events and is settled with the last of them."""
+        assert events > 1
+        assert offset in self._outstanding
+        self._events_left[offset] = events
+
+    def settle(self, offsets: Iterable[int]) -> None:
+        """One event of each of these offsets is settled."""
+        outstanding = self._outstanding
+        if not self._events_left:
+            for offset in offsets:
+                del outstanding[offset]
+            return
+        left = self._events_left
+        for offset in offsets:
+            events = left.get(offset, 1)
+            if events > 2:
+                left[offset] = events - 1
+            elif events == 2:
+                del left[offset]
+            else:
+                del outstanding[offset]
+
+    @property
+    def position(self) -> NextOffset:
+        """What may be committed: everything below it is settled."""
+        return NextOffset(next(iter(self._outstanding), self.next_offset))
+
+    def settled_ahead(self) -> list[OffsetRange]:
+        """The gaps between outstanding offsets above `position`, ascending.
+
+        A gap may hold offsets that never arrive (holes): they count as settled without harm. What the last commit
+        named beyond `next_offset`, and has not arrived yet, is still true and stays named.
+        """
+        ranges: list[OffsetRange] = []
+        below = -1
+        for offset in self._outstanding:
+            if offset > below >= 0:
+                ranges.append(OffsetRange(below, offset))
+            below = offset + 1
+        if 0 <= below < self.next_offset:
+            ranges.append(OffsetRange(below, self.next_offset))
+        for r in self._ahead:
+            start = max(r.start, self.next_offset)
+            if start < r.end:
+                ranges.append(OffsetRange(start, r.end))
+        return ranges
