@@ -151,6 +151,27 @@ class DeadLetterSettings(Section):
     properties: dict[str, str | int | float | bool] = Field(default_factory=dict, description="producer properties")
 
 
+class ValidationSettings(Section):
+    """Limits of a Custom Event that Airship does not document: off, or wide, unless they are set here."""
+
+    clock_skew_ms: Annotated[int, Field(ge=0)] = Field(
+        30_000, description="an event may lie so far in the future: clocks differ, and it is older when it arrives"
+    )
+    named_user_id_length_max: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="128 is widely quoted; without it the endpoint decides, and the event is isolated"
+    )
+    name_length_max: Annotated[int, Field(ge=1)] | None = Field(None, description="Airship's mobile SDK: 255")
+    text_length_max: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="of transaction, interaction_id, interaction_type, session_id, unique_id; mobile SDK: 255"
+    )
+    value_min: float | None = Field(None, description="mobile SDK: -2147483648")
+    value_max: float | None = Field(None, description="mobile SDK: 2147483647")
+    properties_keys_max: Annotated[int, Field(ge=1)] | None = None
+    properties_depth_max: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="objects and arrays inside each other, `properties` itself is the first"
+    )
+
+
 class AdminSettings(Section):
     host: str = "0.0.0.0"  # noqa: S104  probes and scrapes come from other hosts
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(8080, description="0 takes a free port and logs it")
@@ -169,6 +190,7 @@ class Settings(Section):
     airship: AirshipSettings
     routes: Annotated[list[RouteSettings], Field(min_length=1)]
     delivery: DeliverySettings = DeliverySettings()
+    validation: ValidationSettings = ValidationSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()

@@ -87,7 +87,7 @@ class Fault(NamedTuple):
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.field}: found {self.found}, expected {self.expected}"
+        return f"{self.field or 'event'}: found {self.found}, expected {self.expected}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,114 @@
+"""The leaves of the contract: what a time looks like, what is wrong inside `properties`, how a value is described.
+
+Plain functions, used by the models in `contract.py` alone (and `describe` wherever a fault names what it found).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from math import isfinite
+from typing import Any, TypeAlias
+
+IDENTIFIERS = ("named_user_id", "channel", "ios_channel", "android_channel", "amazon_channel", "web_channel")
+WINDOW_SECONDS = 90 * 86_400
+STRING_ITEM_LENGTH_MAX = 255
+OCCURRED_EXPECTED = "a UTC time in whole seconds, as 2024-01-31T23:59:59 or 2024-01-31T23:59:59Z"
+OCCURRED_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}Z?$"
+UUID_PATTERN = "^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+UUID = re.compile(UUID_PATTERN)
+"""Use with fullmatch: `$` alone lets a line feed pass."""
+
+Place: TypeAlias = tuple[str | int, ...]
+PropertyFault: TypeAlias = tuple[Place, str, str]
+"""(place below `properties`, found, expected)"""
+
+_OCCURRED = re.compile(OCCURRED_PATTERN)
+_FRACTION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}[.,][0-9]+")
+_OFFSET = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?[+-][0-9]{2}:?[0-9]{2}")
+
+
+def describe(value: object) -> str:
+    """What a value is, without quoting it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case str():
+            return "an empty string" if not value else f"a string of {len(value)} characters"
+        case int():
+            return "a number"
+        case float() | Decimal():
+            return _describe_number(value)
+        case list() | tuple():
+            return f"an array of {len(value)} items"
+        case dict():
+            return f"an object of {len(value)} fields"
+        case _:
+            return f"a value of type {type(value).__name__}, which JSON does not have"
+
+
+def _describe_number(value: float | Decimal) -> str:
+    if value != value:  # noqa: PLR0124  the one property of NaN that floats and decimals share
+        return "NaN"
+    finite = value.is_finite() if isinstance(value, Decimal) else isfinite(value)
+    return "a number" if finite else "Infinity"
+
+
+def unreadable_time(text: str) -> str | None:
+    """What keeps a text from being a time as the contract writes it; None: nothing does."""
+    if not _OCCURRED.fullmatch(text):
+        if _OFFSET.fullmatch(text):
+            return "a time with an offset"
+        if _FRACTION.match(text):
+            return "a time with fractions of a second"
+        return f"{describe(text)} that is not such a time"
+    try:
+        datetime.fromisoformat(text[:19])
+    except ValueError:
+        return "a date or time that does not exist"
+    return None
+
+
+def property_faults(
+    properties: dict[Any, Any], depth_max: int | None, keys_max: int | None, faults_max: int
+) -> list[PropertyFault]:
+    """Walks without recursion, so that no depth of a message can exhaust the interpreter's stack."""
+    faults: list[PropertyFault] = []
+    if keys_max is not None and len(properties) > keys_max:
+        faults.append(((), describe(properties), f"at most {keys_max} fields"))
+    # The next value to look at is on top, so that faults come in the order of the event.
+    stack: list[tuple[Place, Any]] = [((), properties)]
+    while stack and len(faults) < faults_max:
+        place, value = stack.pop()
+        match value:
+            case str():
+                if len(value) > STRING_ITEM_LENGTH_MAX:
+                    faults.append((place, describe(value), f"at most {STRING_ITEM_LENGTH_MAX} characters"))
+                elif has_lone_surrogate(value):
+                    faults.append((place, "half of a surrogate pair", "text that UTF-8 can hold"))
+            case None | bool() | int():
+                pass
+            case float() | Decimal() if _describe_number(value) == "a number":
+                pass
+            case float() | Decimal():
+                faults.append((place, describe(value), "a finite number"))
+            case dict() | list() if depth_max is not None and len(place) >= depth_max and value:
+                faults.append((place, describe(value), f"at most {depth_max} objects and arrays inside each other"))
+            case list():
+                stack.extend(((*place, index), item) for index, item in reversed(list(enumerate(value))))
+            case dict():
+                for key, item in reversed(value.items()):
+                    if isinstance(key, str) and not has_lone_surrogate(key):
+                        stack.append(((*place, key), item))
+                    else:
+                        faults.append((place, f"a name that is {describe(key)}", "names that are text"))
+            case _:
+                faults.append((place, describe(value), "a JSON value"))
+    return faults
+
+
+def has_lone_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
