@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from connector.core.records import Entry
 
 if TYPE_CHECKING:
-    from connector.core.isolation import Remainder
+    from connector.core.isolation import Group, Remainder
     from connector.core.partition import Partition
 
 Run: TypeAlias = "tuple[Partition, list[Entry]]"
 """Entries of one partition, in the order of their offsets."""
+
+Item: TypeAlias = "tuple[Partition, Entry]"
+"""One event with its partition: what isolation cuts."""
 
 _BRACKETS = 2
 
@@ -39,7 +42,7 @@ class Batch:
     `remainder` knows what is still to be sent after it.
     """
 
-    __slots__ = ("attempts", "batch_id", "body_bytes", "events", "opened_at", "remainder", "requests", "runs")
+    __slots__ = ("attempts", "batch_id", "body_bytes", "events", "group", "opened_at", "remainder", "requests", "runs")
 
     def __init__(self, batch_id: int, opened_at: float) -> None:
         self.batch_id = batch_id
@@ -49,7 +52,8 @@ class Batch:
         self.body_bytes = _BRACKETS
         self.attempts = 0  # requests in a row without a usable answer; drives the back-off
         self.requests = 0  # all requests that carried these events
-        self.remainder: Remainder | None = None
+        self.group: Group[Item] | None = None  # what `runs` is a part of, once the batch was refused
+        self.remainder: Remainder[Item] | None = None
 
     def add(self, partition: Partition, entries: list[Entry], bodies_bytes: int) -> None:
         if self.runs and self.runs[-1][0] is partition:
@@ -65,6 +69,9 @@ class Batch:
         self.events = sum(len(entries) for _, entries in runs)
         self.body_bytes = _BRACKETS + sum(len(entry[2]) + 1 for _, entries in runs for entry in entries)
 
+    def items(self) -> list[Item]:
+        return [(partition, entry) for partition, entries in self.runs for entry in entries]
+
     def body(self) -> bytes:
         """The JSON array. Each event is spliced in as it was serialized."""
         return b"[" + b",".join([entry[2] for _, entries in self.runs for entry in entries]) + b"]"
@@ -75,6 +82,17 @@ class Batch:
             return False
         self.replace([run for run in self.runs if not run[0].gone])
         return True
+
+
+def runs_of(items: Sequence[Item]) -> list[Run]:
+    """Items as runs, in the same order."""
+    runs: list[Run] = []
+    for partition, entry in items:
+        if runs and runs[-1][0] is partition:
+            runs[-1][1].append(entry)
+        else:
+            runs.append((partition, [entry]))
+    return runs
 
 
 class Batching:

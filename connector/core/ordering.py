@@ -88,6 +88,9 @@ class OrderingGate(Generic[Holder]):
         self.parked_events -= len(freed)
         return freed
 
+    def has_parked(self, key: bytes) -> bool:
+        return key in self._parked
+
     def held_by(self, keys: Sequence[OrderingKey], batch: Holder) -> bool:
         """Whether `batch` holds each of these keys; for assertions and tests."""
         return all(self._holders.get(key) is batch for key in keys if key is not None)

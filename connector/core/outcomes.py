@@ -19,8 +19,12 @@ RETRY_AFTER_SECONDS_MAX = 600.0
 
 _ANSWER_SHOWN_MAX = 1024
 
-RetryReason: TypeAlias = Literal["transport", "throttled", "server_error", "unreadable_answer", "credentials_unavailable"]
-BlockReason: TypeAlias = Literal["unauthorized", "forbidden", "credentials_refused", "wrong_address", "unexpected_answer"]
+RetryReason: TypeAlias = Literal[
+    "transport", "throttled", "server_error", "unreadable_answer", "credentials_unavailable"
+]
+BlockReason: TypeAlias = Literal[
+    "unauthorized", "forbidden", "credentials_refused", "wrong_address", "unexpected_answer"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,12 +79,13 @@ class Pacing:
     def in_trouble(self) -> bool:
         return self.blockage is not None or self.breaker_open_since is not None
 
-    def permit(self, now: float, in_flight: int) -> Permit:
+    def permit(self, now: float, *, probing: bool) -> Permit:
+        """`probing`: a probe is in flight."""
         if now < self._paused_until or now < self._budget_due_at(now):
             return Permit.NOTHING
         if not self.in_trouble:
             return Permit.ANY
-        if in_flight == 0 and now >= self._next_probe_at:
+        if not probing and now >= self._next_probe_at:
             return Permit.PROBE
         return Permit.NOTHING
 

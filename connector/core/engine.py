@@ -1,0 +1,505 @@
+"""Events in, actions out: every change of the connector's state happens here.
+
+Owns the assigned partitions, the requests in flight, and the six parts that decide: progress, ordering, batching,
+pacing, isolation, and the rejects. It is called from one thread, is handed `now` (monotonic seconds) and does no I/O.
+
+The invariants are in ARCHITECTURE.md; the simulation checks them after every step.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Literal, NamedTuple, TypeAlias, assert_never
+
+from connector.core import commit_metadata
+from connector.core.batching import Batch, Batching, BatchLimits, Item, Run, runs_of
+from connector.core.flow import Flow, Reading, WindowLimits
+from connector.core.guard import GuardLimits, RejectGuard
+from connector.core.isolation import Group, Remainder, suspect_index
+from connector.core.outcomes import Blocked, Delivered, Outcome, Refused, Retry, Split, classify
+from connector.core.pacing import Pacing, PacingLimits, Permit
+from connector.core.partition import Partition
+from connector.core.progress import Progress
+from connector.core.records import (
+    Answer,
+    Entry,
+    Fault,
+    NextOffset,
+    OrderingKey,
+    PreparedRun,
+    Reject,
+    SourceRecord,
+    TopicPartition,
+)
+from connector.core.reject_queue import DeadLetter, RejectQueue
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    batch: BatchLimits
+    window: WindowLimits
+    pacing: PacingLimits
+    guard: GuardLimits
+    requests_max: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SendRequest:
+    request_id: int
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WriteDeadLetter:
+    letter: DeadLetter
+
+
+Action: TypeAlias = SendRequest | WriteDeadLetter
+
+
+class CommitItem(NamedTuple):
+    partition: Partition
+    position: NextOffset
+    metadata: str
+
+
+@dataclass(slots=True, eq=False)
+class AnswerReport:
+    """What one answer did, for telemetry."""
+
+    batch: Batch
+    runs: list[Run]
+    """What the request carried."""
+    outcome: Outcome
+    stale_events: int
+    rejects: list[Reject] = field(default_factory=list)
+    ended: bool = False
+    """Nothing more will be sent of this batch."""
+
+
+def _key_of(item: Item) -> object:
+    key = item[1][1]
+    return None if key is None else (id(item[0]), key)
+
+
+class Engine:
+    def __init__(self, limits: EngineLimits, random: Random) -> None:
+        self._limits = limits
+        self.partitions: dict[TopicPartition, Partition] = {}
+        self._epoch = 0
+        self._batching = Batching(limits.batch)
+        self.pacing = Pacing(limits.pacing, random)
+        self.flow = Flow(limits.window)
+        self.rejects = RejectQueue()
+        self.prepared_guard = RejectGuard(limits.guard)
+        self.delivery_guard = RejectGuard(limits.guard)
+        self.in_flight: dict[int, Batch] = {}
+        self._next_request_id = 0
+        self._probe_id: int | None = None
+        self._urgent: list[Batch] = []  # to be sent next, the first is last: parts of a refused batch, blocked ones
+        self._waiting: list[tuple[float, int, Batch]] = []  # a heap: (due, batch id, batch)
+        self.window_records = 0
+        self.window_bytes = 0
+        self.draining = False
+        self.metadata_refused = False
+
+    # -- partitions --------------------------------------------------------------------------------------------------
+
+    def assign(self, name: TopicPartition, position: NextOffset, metadata: str | None) -> Partition:
+        """A partition is ours from `position` on (0 where the group has none); `metadata` is that of its commit."""
+        assert name not in self.partitions
+        self._epoch += 1
+        ahead = commit_metadata.decode(metadata, position)
+        partition = Partition(name, self._epoch, Progress(position, ahead), committed=position)
+        partition.committed_metadata = metadata or ""
+        self.partitions[name] = partition
+        return partition
+
+    def drop(self, names: Iterable[TopicPartition]) -> None:
+        """These are ours no more. What is in flight of them is answered into the void; the rest is forgotten."""
+        for name in names:
+            partition = self.partitions.pop(name, None)
+            if partition is not None:
+                partition.gone = True
+                self.window_records -= len(partition.progress)
+                self.window_bytes -= partition.window_bytes
+        self._batching.drop_gone()
+        self.rejects.drop_gone()
+
+    def busy_with(self, names: Collection[TopicPartition]) -> bool:
+        """Whether an answer or a report is due for one of these. A back-off, a breaker or a block is not waited for."""
+        partitions = {self.partitions[name] for name in names if name in self.partitions}
+        in_flight = any(p in partitions for batch in self.in_flight.values() for p, _ in batch.runs)
+        return in_flight or self.rejects.outstanding_of(partitions)
+
+    # -- records -----------------------------------------------------------------------------------------------------
+
+    def received(self, partition: Partition, records: Sequence[SourceRecord]) -> tuple[Sequence[SourceRecord], int]:
+        """Takes a run over. Gives those records that are to be prepared, and how many the group's commit has settled.
+
+        While the partition waits for a schema its records are held, and none is given.
+        """
+        offsets = [record.offset() for record in records]
+        if offsets[0] < partition.progress.next_offset:
+            records = [record for record in records if record.offset() >= partition.progress.next_offset]
+            if not records:
+                return [], 0
+            offsets = [record.offset() for record in records]
+        ahead = partition.progress.settled_before(offsets)
+        partition.progress.track(offsets)
+        if ahead:
+            partition.progress.settle(ahead)
+            settled = set(ahead)
+            records = [record for record in records if record.offset() not in settled]
+        self.window_records += len(records)
+        if partition.held and records:
+            self._hold(partition, records)
+            records = []
+        return records, len(ahead)
+
+    def take_held(self, partition: Partition) -> list[SourceRecord]:
+        """The records that waited for a schema, to be prepared and offered again."""
+        records = list(partition.held)
+        partition.held.clear()
+        partition.held_for = None
+        self._weigh(partition, -partition.held_bytes)
+        partition.held_bytes = 0
+        return records
+
+    def offer(self, partition: Partition, records: int, prepared: PreparedRun, now: float) -> None:
+        """What became of `records` records of a run that `received` or `take_held` gave."""
+        if prepared.rest:
+            self._hold(partition, prepared.rest)
+            partition.held_for = prepared.wait
+        self.prepared_guard.verdicts(len(prepared.entries), len(prepared.rejects), now)
+        if prepared.skipped:
+            self._settle(partition, [offset for offset, _ in prepared.skipped], 0)
+        for reject in prepared.rejects:
+            self._reject(partition, reject.record.offset(), reject, len(reject.record.value() or b""))
+        entries = prepared.entries
+        if not entries:
+            return
+        weight = sum([entry[4] for entry in entries])
+        self._weigh(partition, weight)
+        self.flow.received(len(entries), weight)
+        if len(entries) + len(prepared.skipped) + len(prepared.rejects) + len(prepared.rest) != records:
+            self._expect_several(partition, entries)
+        self._admit(partition, entries, now)
+
+    def _expect_several(self, partition: Partition, entries: Sequence[Entry]) -> None:
+        counts: dict[int, int] = {}
+        for entry in entries:
+            counts[entry[0]] = counts.get(entry[0], 0) + 1
+        for offset, events in counts.items():
+            if events > 1:
+                partition.progress.expect_events(offset, events)
+
+    def _hold(self, partition: Partition, records: Sequence[SourceRecord]) -> None:
+        held_bytes = sum([len(record.value() or b"") for record in records])
+        partition.held.extend(records)
+        partition.held_bytes += held_bytes
+        self._weigh(partition, held_bytes)
+
+    def _admit(self, partition: Partition, entries: list[Entry], now: float) -> None:
+        start = 0
+        while start < len(entries):
+            batch = self._batching.open(now)
+            events, bodies_bytes = self._batching.fitting(entries, start, batch)
+            if events == 0:
+                self._batching.seal()
+                continue
+            chunk = entries[start : start + events]
+            admitted = partition.gate.admit(chunk, batch)
+            if len(admitted) != len(chunk):
+                bodies_bytes = sum([len(entry[2]) for entry in admitted])
+            if admitted:
+                batch.add(partition, admitted, bodies_bytes)
+            if self._batching.is_full(batch):
+                self._batching.seal()
+            start += events
+
+    def _release(self, partition: Partition, keys: Iterable[OrderingKey], now: float) -> None:
+        """Frees keys, and lets what was parked behind them join batches; what does not fit parks behind the last."""
+        gate = partition.gate
+        for key in gate.release(keys):
+            freed: list[Entry] = []
+            while not freed:
+                batch = self._batching.open(now)
+                events, room = self._batching.room(batch)
+                freed = gate.unpark(key, batch, events, room)
+                if not freed and batch.events:
+                    self._batching.seal()
+                elif not freed:
+                    freed = gate.unpark(key, batch, 1, self._limits.batch.bytes_max * 2)
+            batch.add(partition, freed, sum([len(entry[2]) for entry in freed]))
+            if self._batching.is_full(batch) or gate.has_parked(key):
+                self._batching.seal()
+
+    # -- what is settled ---------------------------------------------------------------------------------------------
+
+    def _settle(self, partition: Partition, offsets: list[int], weight: int) -> None:
+        before = len(partition.progress)
+        partition.progress.settle(offsets)
+        self.window_records -= before - len(partition.progress)
+        self._weigh(partition, -weight)
+
+    def _weigh(self, partition: Partition, weight: int) -> None:
+        partition.window_bytes += weight
+        self.window_bytes += weight
+
+    def _reject(self, partition: Partition, offset: int, reject: Reject, weight: int) -> None:
+        """To the dead letters. Of a record with several refused events one letter is written, with the first fault."""
+        if offset in partition.rejected:
+            self._settle(partition, [offset], 0)
+            return
+        partition.rejected.add(offset)
+        self._weigh(partition, weight)
+        self.rejects.add(partition, offset, reject, weight)
+
+    def dead_letter_reported(self, letter_id: int) -> DeadLetter:
+        """The broker has it: this report is what settles the record."""
+        letter = self.rejects.reported(letter_id)
+        if not letter.partition.gone:
+            letter.partition.rejected.discard(letter.offset)
+            self._settle(letter.partition, [letter.offset], letter.weight)
+        return letter
+
+    # -- answers -----------------------------------------------------------------------------------------------------
+
+    def answered(self, request_id: int, answer: Answer, now: float) -> AnswerReport:
+        batch = self.in_flight.pop(request_id)
+        if request_id == self._probe_id:
+            self._probe_id = None
+        outcome = classify(answer)
+        stale = sum(len(entries) for partition, entries in batch.runs if partition.gone)
+        report = AnswerReport(batch, batch.runs, outcome, stale)
+        match outcome:
+            case Delivered():
+                self._healthy(now)
+                self._delivered(report, now)
+            case Refused():
+                self._healthy(now)
+                self._refused(report, outcome, now)
+            case Split():
+                self._healthy(now)
+                self._split(report, outcome, now)
+            case Retry():
+                due = self.pacing.failed(outcome, batch.attempts, now)
+                heapq.heappush(self._waiting, (due, batch.batch_id, batch))
+            case Blocked():
+                self.pacing.blocked(outcome, now)
+                self._urgent.append(batch)
+            case _:
+                assert_never(outcome)
+        return report
+
+    def _healthy(self, now: float) -> None:
+        """The endpoint answers about events. After an outage nobody waits out a back-off that grew during it."""
+        if self.pacing.answered_well():
+            self._waiting = [(now, batch_id, batch) for _, batch_id, batch in self._waiting]
+            heapq.heapify(self._waiting)
+
+    def _delivered(self, report: AnswerReport, now: float) -> None:
+        batch = report.batch
+        for partition, entries in batch.runs:
+            if not partition.gone:
+                self._settle(partition, [entry[0] for entry in entries], sum([entry[4] for entry in entries]))
+        self.delivery_guard.verdicts(batch.events, 0, now)
+        if batch.remainder is not None:
+            batch.remainder.accepted()
+            self._advance(report, batch.items(), now)
+            return
+        report.ended = True
+        for partition, entries in batch.runs:
+            if not partition.gone:
+                self._release(partition, [entry[1] for entry in entries], now)
+
+    def _refused(self, report: AnswerReport, outcome: Refused, now: float) -> None:
+        batch = report.batch
+        group, remainder = self._begin_isolation(batch)
+        if self._without_gone(batch):
+            self._resend(report, now)  # what was refused may have been an event that is not ours any more
+        elif len(group.items) == 1:
+            partition, entry = group.items[0]
+            fault = Fault(outcome.path or "", "an event that Airship refused", outcome.error)
+            self._reject_entry(report, partition, entry, "refused", fault, outcome.status, outcome.answer, now)
+        else:
+            remainder.refused(group, suspect_index(outcome, [entry[2] for _, entry in group.items]))
+            self._advance(report, [], now)
+
+    def _split(self, report: AnswerReport, outcome: Split, now: float) -> None:
+        batch = report.batch
+        group, remainder = self._begin_isolation(batch)
+        if self._without_gone(batch):
+            self._resend(report, now)
+        elif len(group.items) == 1:
+            partition, entry = group.items[0]
+            fault = Fault("", f"an event of {len(entry[2])} bytes", "one that the endpoint does not answer with 413")
+            self._reject_entry(report, partition, entry, "refused_too_large", fault, 413, outcome.answer, now)
+        else:
+            remainder.too_large(group)
+            self._advance(report, [], now)
+
+    def _begin_isolation(self, batch: Batch) -> tuple[Group[Item], Remainder[Item]]:
+        if batch.group is None or batch.remainder is None:
+            batch.group = Group(batch.items(), batch.requests)
+            batch.remainder = Remainder(_key_of)
+        return batch.group, batch.remainder
+
+    def _reject_entry(
+        self,
+        report: AnswerReport,
+        partition: Partition,
+        entry: Entry,
+        reason: Literal["refused", "refused_too_large"],
+        fault: Fault,
+        status: int,
+        answer: str,
+        now: float,
+    ) -> None:
+        batch = report.batch
+        assert batch.group is not None
+        assert batch.remainder is not None
+        reject = Reject(entry[3], "deliver", reason, (fault,), "Refused", status, answer, batch.group.requests)
+        report.rejects.append(reject)
+        self._weigh(partition, -entry[4])
+        self._reject(partition, entry[0], reject, entry[4])
+        self.delivery_guard.verdicts(0, 1, now)
+        batch.remainder.settled_otherwise()
+        self._advance(report, [(partition, entry)], now)
+
+    def _advance(self, report: AnswerReport, done: list[Item], now: float) -> None:
+        """Goes on with the next part of a refused batch, and frees the keys that nothing of it holds any more."""
+        batch = report.batch
+        assert batch.remainder is not None
+        group = batch.remainder.next()
+        left = batch.remainder.items() + (group.items if group is not None else [])
+        held = {_key_of(item) for item in left}
+        batch.group = group
+        if group is None:
+            report.ended = True
+        else:
+            batch.attempts = 0
+            batch.replace(runs_of(group.items))
+            self._urgent.append(batch)
+        for partition, entry in done:
+            if not partition.gone and _key_of((partition, entry)) not in held:
+                self._release(partition, [entry[1]], now)
+
+    def _without_gone(self, batch: Batch) -> bool:
+        """Takes events of partitions that were given away out of a batch and all that is left of it."""
+        if batch.remainder is not None:
+            batch.remainder.drop(lambda item: item[0].gone)
+        if not batch.without_gone():
+            return False
+        if batch.group is not None:
+            batch.group.items = batch.items()
+            batch.group.known_bad = False
+        return True
+
+    def _resend(self, report: AnswerReport, now: float) -> None:
+        if report.batch.events:
+            self._urgent.append(report.batch)
+        else:
+            self._advance(report, [], now)
+
+    # -- what to do now ----------------------------------------------------------------------------------------------
+
+    def actions(self, now: float) -> list[Action]:
+        """Requests to send and dead letters to write. Each is counted as under way from here on."""
+        actions: list[Action] = []
+        if not self.guard_tripped or self.draining:
+            while (letter := self.rejects.take(now)) is not None:
+                actions.append(WriteDeadLetter(letter))
+        while len(self.in_flight) < self._limits.requests_max and not self.draining:
+            permit = self.pacing.permit(now, probing=self._probe_id is not None)
+            batch = None if permit is Permit.NOTHING else self._take(now, permit)
+            if batch is None:
+                break
+            self._next_request_id += 1
+            batch.requests += 1
+            batch.attempts += 1
+            if batch.group is not None:
+                batch.group.requests += 1
+            self.pacing.sent(batch.events, now)
+            self.in_flight[self._next_request_id] = batch
+            actions.append(SendRequest(self._next_request_id, batch))
+            if permit is Permit.PROBE:
+                self._probe_id = self._next_request_id
+        return actions
+
+    def _take(self, now: float, permit: Permit) -> Batch | None:
+        while self._urgent:
+            batch = self._urgent.pop()
+            if self._sendable(batch, now):
+                return batch
+        while self._waiting and (permit is Permit.PROBE or self._waiting[0][0] <= now):
+            batch = heapq.heappop(self._waiting)[2]
+            if self._sendable(batch, now):
+                return batch
+        return self._batching.take(now, idle=not self.in_flight)
+
+    def _sendable(self, batch: Batch, now: float) -> bool:
+        """Whether anything is left to send of a batch that was sent before."""
+        if self._without_gone(batch) and not batch.events and batch.remainder is not None:
+            self._advance(AnswerReport(batch, [], Split(""), 0), [], now)  # its next part comes to the urgent ones
+            return False
+        return batch.events > 0
+
+    @property
+    def guard_tripped(self) -> bool:
+        return self.prepared_guard.trip is not None or self.delivery_guard.trip is not None
+
+    def reading(self, now: float) -> Reading:
+        """How much to read now, and what to pause or resume."""
+        allowed = [n for g in (self.prepared_guard, self.delivery_guard) if (n := g.reading_allowed(now)) is not None]
+        return self.flow.decide(
+            self.partitions.values(),
+            self.window_records,
+            self.window_bytes,
+            min(allowed) if allowed else None,
+            now,
+        )
+
+    def next_due(self, now: float) -> float | None:
+        """When time alone may give something to do; None when only an event can."""
+        dues = [self.rejects.due_at()]
+        if len(self.in_flight) < self._limits.requests_max and not self.draining:
+            sends = [self._batching.due_at(), self._waiting[0][0] if self._waiting else None]
+            if self._urgent or self._batching.sealed:
+                sends.append(now)
+            soonest = min((due for due in sends if due is not None), default=None)
+            if soonest is not None or (self.pacing.in_trouble and self._waiting):
+                dues.append(max(self.pacing.due_at(now), now if self.pacing.in_trouble else soonest or now))
+        return min((due for due in dues if due is not None), default=None)
+
+    # -- commits -----------------------------------------------------------------------------------------------------
+
+    def commit_plan(self, positions: Mapping[TopicPartition, int]) -> list[CommitItem]:
+        """What is due to be committed. `positions`: the consumer's own, which pass control records and aborted ones.
+
+        Nothing is taken as committed before `confirmed` says so: a commit that fails is offered again.
+        """
+        plan: list[CommitItem] = []
+        for name, partition in self.partitions.items():
+            position = partition.progress.position
+            if not len(partition.progress):
+                position = NextOffset(max(position, positions.get(name, 0)))
+            ahead = [] if self.metadata_refused else partition.progress.settled_ahead()
+            metadata = commit_metadata.encode(position, ahead) if ahead else ""
+            if position != partition.committed or metadata != partition.committed_metadata:
+                plan.append(CommitItem(partition, position, metadata))
+        return plan
+
+    def confirmed(self, item: CommitItem) -> None:
+        if not item.partition.gone:
+            item.partition.committed = item.position
+            item.partition.committed_metadata = item.metadata
+
+    @property
+    def idle(self) -> bool:
+        """Everything that was read is settled."""
+        return self.window_records == 0

@@ -1,0 +1,86 @@
+"""Rejects on their way to the dead-letter topic. A reject is settled by its delivery report and by nothing before it.
+
+Owns those that wait to be written and those that were given to the producer. When the topic cannot be written, nothing
+is dropped: the rejects wait here, their partitions' positions stand still, and one is tried at a time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from connector.core.partition import Partition
+from connector.core.records import Reject
+
+_RETRY_SECONDS_FIRST = 0.5
+_RETRY_SECONDS_MAX = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class DeadLetter:
+    letter_id: int
+    partition: Partition
+    offset: int
+    reject: Reject
+    weight: int
+    """Bytes that it holds in memory."""
+
+
+class RejectQueue:
+    __slots__ = ("_failures", "_next_at", "_next_id", "_written", "blocked_detail", "blocked_since", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[DeadLetter] = deque()
+        self._written: dict[int, DeadLetter] = {}
+        self._next_id = 0
+        self._next_at = 0.0
+        self._failures = 0
+        self.blocked_since: float | None = None
+        self.blocked_detail = ""
+
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self._written)
+
+    def add(self, partition: Partition, offset: int, reject: Reject, weight: int) -> None:
+        self._next_id += 1
+        self.waiting.append(DeadLetter(self._next_id, partition, offset, reject, weight))
+
+    def take(self, now: float) -> DeadLetter | None:
+        """The next one to give to the producer; None when there is none, or the topic is given time."""
+        if not self.waiting or now < self._next_at or (self.blocked_since is not None and self._written):
+            return None
+        letter = self.waiting.popleft()
+        self._written[letter.letter_id] = letter
+        return letter
+
+    def reported(self, letter_id: int) -> DeadLetter:
+        """The broker has it."""
+        self._failures = 0
+        self.blocked_since = None
+        self.blocked_detail = ""
+        return self._written.pop(letter_id)
+
+    def not_taken(self, letter_id: int, now: float) -> None:
+        """The producer's own queue is full: it was not given away, and nothing is wrong with the topic."""
+        self.waiting.appendleft(self._written.pop(letter_id))
+        self._next_at = now + 0.01
+
+    def failed(self, letter_id: int, detail: str, now: float) -> None:
+        """The topic cannot be written. The record is kept and tried again."""
+        self.waiting.appendleft(self._written.pop(letter_id))
+        self.blocked_since = self.blocked_since if self.blocked_since is not None else now
+        self.blocked_detail = detail
+        self._next_at = now + min(_RETRY_SECONDS_MAX, _RETRY_SECONDS_FIRST * 2.0 ** min(self._failures, 10))
+        self._failures += 1
+
+    def outstanding_of(self, partitions: set[Partition]) -> bool:
+        """Whether a report is due for one of these, or one is still to be written while the topic works."""
+        if any(letter.partition in partitions for letter in self._written.values()):
+            return True
+        return self.blocked_since is None and any(letter.partition in partitions for letter in self.waiting)
+
+    def due_at(self) -> float | None:
+        return self._next_at if self.waiting else None
+
+    def drop_gone(self) -> None:
+        self.waiting = deque(letter for letter in self.waiting if not letter.partition.gone)
