@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import signal
+import ssl
 from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
 import click
 
-from connector.airship.sandbox import EXAMPLE_APP_KEY, LatencyFault, Rule, Sandbox, SandboxOptions, Summary
+from connector.airship.sandbox import (
+    EXAMPLE_APP_KEY,
+    LatencyFault,
+    Rule,
+    Sandbox,
+    SandboxOptions,
+    Summary,
+    rule_from_text,
+)
 from connector.airship.sandbox.clock import parse_instant
-from connector.airship.sandbox.faults import rule_from_text
 from connector.airship.sandbox.options import ColumnUnit, OperationIdSpelling, PathSpelling, Validation
 
 
@@ -155,7 +164,7 @@ async def _serve(sandbox: Sandbox, host: str, port: int, as_json: bool) -> None:
     try:
         await sandbox.start(host, port)
     except OSError as fault:
-        raise click.UsageError(f"cannot start on {host}:{port}: {fault.strerror}; another --port may be free") from None
+        raise click.UsageError(_start_fault(fault, host, port)) from None
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -165,6 +174,16 @@ async def _serve(sandbox: Sandbox, host: str, port: int, as_json: bool) -> None:
     await sandbox.stop()
     summary = sandbox.summary()
     click.echo(json.dumps(summary._asdict()) if as_json else _farewell(summary))
+
+
+def _start_fault(fault: OSError, host: str, port: int) -> str:
+    if fault.filename is not None:
+        return f"cannot open {fault.filename}: {fault.strerror}"
+    if isinstance(fault, ssl.SSLError):
+        return f"cannot serve https: {fault.reason}; expected --tls-certificate and --tls-key to be a pair of PEM files"
+    if fault.errno == errno.EADDRINUSE:
+        return f"cannot listen on {host}:{port}: the port is taken; name another --port, or 0 for a free one"
+    return f"cannot listen on {host}:{port}: {fault.strerror}"
 
 
 def _addresses(sandbox: Sandbox) -> str:

@@ -7,7 +7,7 @@
 `docs/sandbox.md` is the manual.
 """
 
-from connector.airship.sandbox.faults import (
+from connector.airship.sandbox.fault_rules import (
     ConcurrencyFault,
     DropFault,
     ExpireTokensFault,

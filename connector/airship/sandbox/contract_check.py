@@ -15,7 +15,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from connector.airship.sandbox.faults import Marker, RefuseFault, StandingRule
+from connector.airship.sandbox.fault_rules import RefuseFault
+from connector.airship.sandbox.faults import Marker, StandingRule
 from connector.airship.sandbox.options import APP_KEY, BODY_BYTES_MAX, EVENTS_MAX, ColumnUnit, SandboxOptions
 from connector.airship.sandbox.places import Place, line_and_column, offset_of, place_of, pointer_place, spell, value_at
 from connector.core.records import Fault
@@ -214,6 +215,8 @@ def _malformed(body: bytes, fault: msgspec.DecodeError | UnicodeDecodeError | Re
         return Refusal(400, "The body is not UTF-8.", 0, detail=broken.reason, offset=broken.start)
     byte = _BYTE.search(str(fault))
     offset = int(byte[1]) if byte else len(body)
+    if "trailing" in str(fault):
+        offset -= 1  # of these alone the decoder tells the byte behind the first one
     return Refusal(400, "Could not parse the request body.", 0, detail=_BYTE.sub("", str(fault)).strip(), offset=offset)
 
 

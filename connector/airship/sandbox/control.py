@@ -13,7 +13,8 @@ import msgspec
 from aiohttp import web
 
 from connector.airship.sandbox.clock import SandboxClock, parse_instant
-from connector.airship.sandbox.faults import Rule, StandingRule, rule_from
+from connector.airship.sandbox.fault_rules import Rule, rule_from
+from connector.airship.sandbox.faults import StandingRule
 from connector.airship.sandbox.ledger import AcceptedEvent, Ledger, Summary
 
 PAGE_MAX = 10_000
@@ -149,8 +150,8 @@ def _json(value: object, status: int = 200) -> web.Response:
 
 
 def _bad_request(fault: str) -> web.HTTPBadRequest:
-    body = msgspec.json.encode({"error": fault})
-    return web.HTTPBadRequest(body=body, content_type="application/json")
+    text = msgspec.json.encode({"error": fault}).decode()
+    return web.HTTPBadRequest(text=text, content_type="application/json")
 
 
 async def _decoded(request: web.Request) -> Any:

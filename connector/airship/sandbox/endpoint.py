@@ -13,6 +13,7 @@ import struct
 import time
 import uuid
 from email.utils import formatdate
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -27,7 +28,8 @@ from connector.airship.sandbox.contract_check import (
     app_key_fault,
     refusal_of_headers,
 )
-from connector.airship.sandbox.faults import ConcurrencyFault, DropFault, FaultBook, Plan, StatusFault
+from connector.airship.sandbox.fault_rules import ConcurrencyFault, DropFault, StatusFault
+from connector.airship.sandbox.faults import FaultBook, Plan
 from connector.airship.sandbox.ledger import Ledger, RequestInProgress
 from connector.airship.sandbox.options import BODY_BYTES_MAX, SandboxOptions
 from connector.airship.sandbox.tokens import TokenDesk, TokenFault, bearer_token
@@ -58,8 +60,8 @@ class Endpoint:
             plan = self._faults.plan("events", self._ledger.in_flight, time.monotonic())
             entry.faults = plan.names
             body = await self._read(request)
-            if body is None:
-                return _cut(request, "close")
+            if not isinstance(body, bytes):
+                return self._unread(request, body, entry)
             if plan.wait_seconds and not plan.store_before_wait:
                 await asyncio.sleep(plan.wait_seconds)
             answer = self._answer_events(request, body, plan, entry)
@@ -122,8 +124,8 @@ class Endpoint:
             plan = self._faults.plan("token", self._ledger.in_flight, time.monotonic())
             entry.faults = plan.names
             body = await self._read(request)
-            if body is None:
-                return _cut(request, "close")
+            if not isinstance(body, bytes):
+                return self._unread(request, body, entry)
             if plan.wait_seconds:
                 await asyncio.sleep(plan.wait_seconds)
             answer = None if plan.instead is not None else await self._answer_token(request)
@@ -147,15 +149,27 @@ class Endpoint:
             return (self._options.token_audience,)
         return (f"{request.scheme}://{request.host}{TOKEN_PATH}",)
 
-    async def _read(self, request: web.Request) -> bytes | None:
-        """The body; one byte over the limit stands for any longer one; None when the client went away or is slow."""
+    async def _read(self, request: web.Request) -> bytes | Literal["gone", "slow"]:
+        """The body, or why there is none; one byte over the limit stands for any longer one."""
         try:
             async with asyncio.timeout(self._options.read_seconds):
                 return await request.read()
         except web.HTTPRequestEntityTooLarge:
             return bytes(BODY_BYTES_MAX + 1)
-        except (ConnectionError, web.RequestPayloadError, TimeoutError):
-            return None
+        except (ConnectionError, web.RequestPayloadError):
+            return "gone"
+        except TimeoutError:
+            return "slow"
+
+    def _unread(
+        self, request: web.Request, why: Literal["gone", "slow"], entry: RequestInProgress
+    ) -> web.StreamResponse:
+        if why == "gone":
+            return _cut(request, "close")
+        answer = self._refusal_response(Refusal(408, "The body did not arrive in time."), b"")
+        answer.force_close()
+        entry.status = answer.status
+        return answer
 
     def _accepted_body(self) -> dict[str, object]:
         if self._options.operation_id == "none":
@@ -226,7 +240,7 @@ def _json(
     )
 
 
-def _cut(request: web.Request, how: str) -> web.StreamResponse:
+def _cut(request: web.Request, how: Literal["close", "reset"]) -> web.StreamResponse:
     """Ends the connection without an answer: in order (FIN), or with a reset."""
     transport = request.transport
     if transport is not None:

@@ -138,6 +138,8 @@ class Ledger:
         if events_endpoint:
             self._in_flight += 1
             self._in_flight_max = max(self._in_flight_max, self._in_flight)
+            if self._waiting:
+                self._wake()
         return RequestInProgress(self, self._requests_begun, method, path, events_endpoint)
 
     def store(self, request: RequestInProgress, body: bytes, count: int) -> None:
@@ -219,7 +221,7 @@ class Ledger:
         )
 
     async def wait_until(self, condition: Callable[[Summary], bool], within_seconds: float) -> Summary:
-        """Waits for the sums to fulfil a condition; it is looked at each time a request ends.
+        """Waits for the sums to fulfil a condition; it is looked at whenever a request begins or ends.
 
         Raises TimeoutError with the sums as they are when the time is over.
         """

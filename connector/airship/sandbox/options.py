@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from connector.airship.sandbox.faults import Rule
+from connector.airship.sandbox.fault_rules import Rule
 
 PathSpelling: TypeAlias = Literal["brackets", "dots", "pointer", "jsonpath", "none", "wrong"]
 """How a refusal names the element: `[3].body.name`, `3.body.name`, `/3/body/name`, `$[3].body.name`, not at all, or

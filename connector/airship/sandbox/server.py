@@ -11,6 +11,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from aiohttp import web
@@ -18,7 +19,8 @@ from aiohttp import web
 from connector.airship.sandbox.clock import SandboxClock
 from connector.airship.sandbox.control import ControlPages
 from connector.airship.sandbox.endpoint import EVENTS_PATHS, TOKEN_PATH, Endpoint
-from connector.airship.sandbox.faults import FaultBook, Rule, StandingRule, UnreachableFault
+from connector.airship.sandbox.fault_rules import Rule, UnreachableFault
+from connector.airship.sandbox.faults import FaultBook, StandingRule
 from connector.airship.sandbox.ledger import AcceptedEvent, Ledger, RequestEntry, Summary
 from connector.airship.sandbox.options import BODY_BYTES_MAX, SandboxOptions
 from connector.airship.sandbox.tokens import TokenDesk
@@ -28,6 +30,15 @@ EXAMPLE_APP_KEY = "sandbox_app_key_000000"
 
 _READ_BYTES = 1024 * 1024
 """A whole batch is read without pausing the transport in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    """An `unreachable` rule on its way; the task opens the port again when it ends, also when it is cancelled."""
+
+    task: asyncio.Task[None]
+    begun: asyncio.Event
+    at_once: bool
 
 
 class Sandbox:
@@ -43,7 +54,7 @@ class Sandbox:
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
         self._faults_to_set = list(self.options.faults)
-        self._outages: dict[int, asyncio.Task[None]] = {}
+        self._outages: dict[int, _Outage] = {}
         self._closed_by: set[int] = set()
 
     # Life
@@ -75,10 +86,10 @@ class Sandbox:
 
         Requests in flight have `stop_seconds` to end, then they are cut off.
         """
-        outages = list(self._outages.values())
-        for outage in outages:
-            outage.cancel()
-        await asyncio.gather(*outages, return_exceptions=True)
+        tasks = [outage.task for outage in self._outages.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._closed_by.clear()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -138,7 +149,7 @@ class Sandbox:
         self._ledger.clear()
 
     async def wait_until(self, condition: Callable[[Summary], bool], within_seconds: float) -> Summary:
-        """Waits until the sums fulfil a condition, which is asked after each request; else TimeoutError."""
+        """Waits until the sums fulfil a condition, asked whenever a request begins or ends; else TimeoutError."""
         return await self._ledger.wait_until(condition, within_seconds)
 
     # Faults and clock
@@ -147,7 +158,9 @@ class Sandbox:
         """Sets a rule and gives its number; ValueError says what is wrong with it."""
         standing = self._faults.add(rule, time.monotonic())
         if isinstance(standing.rule, UnreachableFault):
-            self._outages[standing.id] = asyncio.get_running_loop().create_task(self._outage(standing))
+            begun = asyncio.Event()
+            task = asyncio.get_running_loop().create_task(self._outage(standing, begun))
+            self._outages[standing.id] = _Outage(task, begun, at_once=not rule.after_seconds)
         return standing.id
 
     def clear_faults(self, fault_id: int | None = None) -> int:
@@ -155,8 +168,17 @@ class Sandbox:
         ended = self._faults.remove(fault_id)
         for standing in ended:
             if standing.id in self._outages:
-                self._outages[standing.id].cancel()
+                self._outages[standing.id].task.cancel()
         return len(ended)
+
+    async def port_settled(self, within_seconds: float = 10.0) -> None:
+        """Waits until the port is closed or open again as the `unreachable` rules set or ended just now want it."""
+        async with asyncio.timeout(within_seconds):
+            for outage in list(self._outages.values()):
+                if outage.task.cancelling():
+                    await asyncio.wait({outage.task})
+                elif outage.at_once:
+                    await outage.begun.wait()
 
     def standing_faults(self) -> list[StandingRule]:
         return self._faults.standing(time.monotonic())
@@ -167,7 +189,7 @@ class Sandbox:
     def advance_clock(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
-    async def _outage(self, standing: StandingRule) -> None:
+    async def _outage(self, standing: StandingRule, begun: asyncio.Event) -> None:
         rule = standing.rule
         assert rule.for_seconds is not None
         try:
@@ -175,12 +197,13 @@ class Sandbox:
             self._closed_by.add(standing.id)
             await self._close_port()
             standing.hits += 1
+            begun.set()
             await asyncio.sleep(rule.for_seconds)
         finally:
-            self._outages.pop(standing.id, None)
             self._closed_by.discard(standing.id)
             if not self._closed_by and self._site is None and self._runner is not None:
                 await self._listen()
+            self._outages.pop(standing.id, None)
 
     async def _close_port(self) -> None:
         if self._site is None or self._runner is None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from connector.airship.sandbox.faults import Rule
+from connector.airship.sandbox.fault_rules import Rule
 from connector.airship.sandbox.ledger import AcceptedEvent, RequestEntry, Summary
 from connector.airship.sandbox.options import SandboxOptions
 from connector.airship.sandbox.server import Sandbox
@@ -57,10 +57,20 @@ class RunningSandbox:
         self._call(self._sandbox.clear)
 
     def set_fault(self, rule: Rule) -> int:
-        return self._call(lambda: self._sandbox.set_fault(rule))
+        async def set_and_settle() -> int:
+            fault_id = self._sandbox.set_fault(rule)
+            await self._sandbox.port_settled()
+            return fault_id
+
+        return self._await(set_and_settle())
 
     def clear_faults(self, fault_id: int | None = None) -> int:
-        return self._call(lambda: self._sandbox.clear_faults(fault_id))
+        async def clear_and_settle() -> int:
+            ended = self._sandbox.clear_faults(fault_id)
+            await self._sandbox.port_settled()
+            return ended
+
+        return self._await(clear_and_settle())
 
     def set_clock(self, now: datetime, *, frozen: bool = False) -> None:
         self._call(lambda: self._sandbox.set_clock(now, frozen=frozen))
@@ -69,24 +79,26 @@ class RunningSandbox:
         self._call(lambda: self._sandbox.advance_clock(seconds))
 
     def wait_until(self, condition: Callable[[Summary], bool], within_seconds: float) -> Summary:
-        """Waits until the sums fulfil a condition, which is asked after each request; else TimeoutError."""
+        """Waits until the sums fulfil a condition, asked whenever a request begins or ends; else TimeoutError."""
         waiting = self._sandbox.wait_until(condition, within_seconds)
-        return asyncio.run_coroutine_threadsafe(waiting, self._loop).result(within_seconds + CALL_SECONDS_MAX)
+        return self._await(waiting, within_seconds + CALL_SECONDS_MAX)
 
     def stop(self) -> None:
         """Frees the port and cuts the connections, as an endpoint that goes away; `start` brings it back."""
-        asyncio.run_coroutine_threadsafe(self._sandbox.stop(), self._loop).result(CALL_SECONDS_MAX)
+        self._await(self._sandbox.stop())
 
     def start(self) -> None:
         """Listens again, on the same port, with the same ledger."""
-        starting = self._sandbox.start(self._sandbox.host, self._sandbox.port)
-        asyncio.run_coroutine_threadsafe(starting, self._loop).result(CALL_SECONDS_MAX)
+        self._await(self._sandbox.start(self._sandbox.host, self._sandbox.port))
 
     def _call(self, function: Callable[[], _Result]) -> _Result:
         async def on_the_loop() -> _Result:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(on_the_loop(), self._loop).result(CALL_SECONDS_MAX)
+        return self._await(on_the_loop())
+
+    def _await(self, work: Coroutine[Any, Any, _Result], within_seconds: float = CALL_SECONDS_MAX) -> _Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within_seconds)
 
 
 @contextmanager

@@ -230,7 +230,10 @@ def _seconds(claim: object) -> float | None:
 def _public_key(pem: bytes | None) -> EllipticCurvePublicKey | None:
     if pem is None:
         return None
-    key = load_pem_public_key(pem)
+    try:
+        key = load_pem_public_key(pem)
+    except ValueError:
+        raise ValueError("client_public_key: found no readable PEM, expected BEGIN PUBLIC KEY ...") from None
     if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP384R1):
         raise ValueError(  # noqa: TRY004  a wrong value, as all options report it
             "client_public_key: found another kind of key, expected an EC public key on P-384 (ES384)"
