@@ -9,6 +9,7 @@ The invariants are in ARCHITECTURE.md; the simulation checks them after every st
 from __future__ import annotations
 
 import heapq
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -225,15 +226,14 @@ class Engine:
         """Frees keys, and lets what was parked behind them join batches; what does not fit parks behind the last."""
         gate = partition.gate
         for key in gate.release(keys):
-            freed: list[Entry] = []
-            while not freed:
+            batch = self._batching.open(now)
+            freed = gate.unpark(key, batch, *self._batching.room(batch))
+            if not freed and batch.events:  # not even the first fits beside what is in the open batch
+                self._batching.seal()
                 batch = self._batching.open(now)
-                events, room = self._batching.room(batch)
-                freed = gate.unpark(key, batch, events, room)
-                if not freed and batch.events:
-                    self._batching.seal()
-                elif not freed:
-                    freed = gate.unpark(key, batch, 1, self._limits.batch.bytes_max * 2)
+                freed = gate.unpark(key, batch, *self._batching.room(batch))
+            if not freed:
+                freed = gate.unpark(key, batch, 1, sys.maxsize)
             batch.add(partition, freed, sum([len(entry[2]) for entry in freed]))
             if self._batching.is_full(batch) or gate.has_parked(key):
                 self._batching.seal()

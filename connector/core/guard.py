@@ -61,7 +61,7 @@ class RejectGuard:
         return None if self.trip is None else self.trip.sample_at
 
     def verdicts(self, good: int, bad: int, now: float) -> None:
-        """Counts verdicts: messages that are deliverable so far, and rejects. In a run of one partition, both at once."""
+        """Counts verdicts of one run: messages that are deliverable so far, and rejects."""
         if self.trip is not None:
             self._sampled(good, bad, now)
             return

@@ -118,7 +118,7 @@ class Remainder(Generic[Item]):
         return first, second
 
     def _aside(self, group: Group[Item], suspect: int) -> tuple[Group[Item], Group[Item]]:
-        """(the rest, the suspect with its successors of the same key); a suspect that leads its key's all goes first."""
+        """(the rest, the suspect with its key's successors). Where there is no rest, the suspect goes first."""
         key = self._key_of(group.items[suspect])
         aside = [
             index
