@@ -111,6 +111,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="events and requests held for reading; 0 only counts",
 )
 @click.option(
+    "--keep-mib",
+    type=click.IntRange(0),
+    default=256,
+    show_default=True,
+    help="size up to which events are held, in MiB",
+)
+@click.option(
     "--record", type=click.Path(dir_okay=False, path_type=Path), help="append accepted events to this file, one a line"
 )
 @click.option("--now", type=_Instant(), help="what the clock shows at the start, such as 2020-05-03T00:00:00Z")
@@ -137,6 +144,7 @@ def sandbox_command(
     oauth_only: bool,
     client_public_key: Path | None,
     expires_in: int,
+    keep_mib: int,
     faults: tuple[Rule, ...],
     latency: LatencyFault | None,
     **options: object,
@@ -151,6 +159,7 @@ def sandbox_command(
                 tokens=tokens if tokens or oauth_only else None,
                 client_public_key=None if client_public_key is None else client_public_key.read_bytes(),
                 token_seconds=expires_in,
+                keep_bytes=keep_mib * 1024 * 1024,
                 faults=(*faults, *(() if latency is None else (latency,))),
                 **options,  # type: ignore[arg-type]  # named as the options are; click has converted them
             )

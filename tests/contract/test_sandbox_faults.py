@@ -75,8 +75,18 @@ def test_retry_after_in_seconds_and_as_a_date(sandbox: RunningSandbox, client: h
 
 
 def test_headers_of_the_answer_can_be_set(sandbox: RunningSandbox, client: httpx.Client) -> None:
-    sandbox.set_fault(StatusFault(status=308, headers={"Location": "/elsewhere"}))
-    assert post(client, [event()]).headers["Location"] == "/elsewhere"
+    headers = {"Location": "/elsewhere", "content-type": "text/odd"}
+    sandbox.set_fault(StatusFault(status=308, headers=headers))
+    answer = post(client, [event()])
+    assert (answer.headers["Location"], answer.headers["Content-Type"]) == ("/elsewhere", "text/odd")
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_a_status_that_has_no_body(sandbox: RunningSandbox, client: httpx.Client, status: int) -> None:
+    sandbox.set_fault(StatusFault(status=status, body="empty", next=1))
+    answer = post(client, [event()])
+    assert (answer.status_code, answer.content) == (status, b"")
+    assert post(client, [event()]).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -237,8 +247,7 @@ def test_an_unreachable_endpoint_refuses_connections_and_comes_back(sandbox: Run
 def test_a_stopped_sandbox_starts_again_on_its_port_with_its_ledger() -> None:
     async def scenario() -> None:
         sandbox = Sandbox(SandboxOptions(faults=(StatusFault(status=503, next=1),)))
-        await sandbox.start()
-        async with httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False) as client:
+        async with sandbox, httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False) as client:
             assert (await client.get("/sandbox/faults")).json()["faults"][0]["fault"] == "status"
             port = sandbox.port
             await sandbox.stop()
@@ -247,7 +256,6 @@ def test_a_stopped_sandbox_starts_again_on_its_port_with_its_ledger() -> None:
             await sandbox.start(port=port)
             # A rule of the options is set once, not again at each start.
             assert len((await client.get("/sandbox/faults")).json()["faults"]) == 1
-        await sandbox.stop()
 
     asyncio.run(scenario())
 
@@ -280,6 +288,8 @@ def test_faults_are_set_listed_and_ended_over_http(sandbox: RunningSandbox, clie
         ({"fault": "status", "status": 503, "share": 0}, "> 0.0"),
         ({"fault": "status", "status": 200}, "expected body ok_false"),
         ({"fault": "status", "status": 503, "retry_after": 1, "retry_after_date": 1}, "at most one"),
+        ({"fault": "status", "status": 503, "headers": {"X": "a\r\nY: b"}}, "the header 'X'"),
+        ({"fault": "status", "status": 503, "headers": {"content-length": "1"}}, "no framing"),
         ({"fault": "latency", "seconds": 2, "seconds_max": 1}, "at least seconds"),
         ({"fault": "latency", "knee_seconds": 1}, "knee_in_flight"),
         ({"fault": "drop"}, "missing required field `stored`"),

@@ -128,6 +128,20 @@ def test_only_the_last_events_are_held_and_the_counts_stay_exact(keep: int, held
         assert sandbox.events(after=11) == sandbox.events()[-1:] if held else True
 
 
+def test_large_events_are_held_only_up_to_a_size() -> None:
+    bodies = [json.dumps([event(f"e{number}"), event(f"e{number}", note="x" * 200)]) for number in range(10)]
+    options = SandboxOptions(keep_bytes=3 * len(bodies[0]))
+    with running_sandbox(options) as sandbox, client_of(sandbox) as client:
+        for body in bodies:
+            post(client, body)
+        assert [accepted.sequence for accepted in sandbox.events()] == [15, 16, 17, 18, 19, 20]
+        summary = sandbox.summary()
+        assert (summary.accepted, summary.first_kept) == (20, 15)
+        post(client, [event(**{f"note{number}": "x" * 255 for number in range(10)})])
+        assert sandbox.events() == []
+        assert sandbox.summary().first_kept == 22
+
+
 def test_accepted_events_are_recorded_one_a_line_even_beyond_what_is_held(tmp_path: Path) -> None:
     record = tmp_path / "accepted.ndjson"
     record.write_text('{"earlier": true}\n')

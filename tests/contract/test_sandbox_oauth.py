@@ -68,6 +68,7 @@ def _basic(client_id: str = CLIENT_ID, client_secret: str = CLIENT_SECRET) -> di
     return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
+FORM_TYPE = {"Content-Type": "application/x-www-form-urlencoded"}
 FORM = {"grant_type": "client_credentials", "sub": f"app:{EXAMPLE_APP_KEY}", "scope": "evt"}
 
 
@@ -273,9 +274,10 @@ def test_a_fault_of_the_token_endpoint(sandbox: RunningSandbox, client: httpx.Cl
     [
         lambda client: client.get("/token"),
         lambda client: client.post("/token", json=FORM, headers=_basic()),
-        lambda client: client.post("/token", content=b"\xff=%zz", headers=_basic()),
+        lambda client: client.post("/token", content=b"\xff=%zz", headers={**_basic(), **FORM_TYPE}),
+        lambda client: client.post("/token", content=b"a=&" * 101, headers={**_basic(), **FORM_TYPE}),
     ],
-    ids=["GET", "JSON", "garbage"],
+    ids=["GET", "JSON", "garbage", "too many fields"],
 )
 def test_anything_but_a_posted_form_is_refused(
     client: httpx.Client, ask: Callable[[httpx.Client], httpx.Response]

@@ -24,9 +24,6 @@ from connector.core.records import Fault
 FaultsOf: TypeAlias = Callable[[object, float], tuple[Fault, ...]]
 
 MEDIA_TYPE = "application/vnd.urbanairship+json"
-_MARKED = RefuseFault()
-_ALWAYS: Marker = (StandingRule(0, _MARKED, 0.0, None), _MARKED)
-"""Stands in every sandbox: `sandbox_refuse: true` among an event's properties."""
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _decode = msgspec.json.Decoder().decode
 _decode_raw = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -100,17 +97,19 @@ def app_key_fault(app_key: str | None, expected: str | None) -> str | None:
 
 
 class ContractCheck:
-    """Judges bodies. Holds no state but the options and the validator it was made with."""
+    """Judges bodies. Holds no state but the options, the validator and the marker that stands in every sandbox."""
 
     def __init__(self, options: SandboxOptions, faults_of: FaultsOf | None = None) -> None:
         self._options = options
         self._faults_of = faults_of or (_contract() if options.validation == "full" else None)
+        always = RefuseFault()  # `sandbox_refuse: true` among an event's properties
+        self._always: Marker = (StandingRule(0, always, 0.0, None), always)
 
     def verdict(self, body: bytes, now_seconds: float, markers: Sequence[Marker] = ()) -> Verdict:
         """What becomes of a body; counts a hit for the marker that refused it."""
         if len(body) > BODY_BYTES_MAX:
             return Refusal(413, f"The body has {len(body)} bytes; at most {BODY_BYTES_MAX} are accepted.")
-        markers = [marker for marker in (*markers, _ALWAYS) if _may_match(marker[1], body)]
+        markers = [marker for marker in (*markers, self._always) if _may_match(marker[1], body)]
         if self._faults_of is None and not markers:
             return self._count_only(body)
         try:

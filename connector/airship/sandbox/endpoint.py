@@ -12,11 +12,14 @@ import socket
 import struct
 import time
 import uuid
+from collections.abc import Mapping
 from email.utils import formatdate
 from typing import Literal
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
+from multidict import CIMultiDict
 
 from connector.airship.sandbox.clock import SandboxClock
 from connector.airship.sandbox.contract_check import (
@@ -38,6 +41,7 @@ EVENTS_PATHS = ("/api/custom-events", "/api/custom-events/")
 TOKEN_PATH = "/token"  # noqa: S105  a path
 _JSON_TYPE = "application/vnd.urbanairship+json; version=3"
 _PATH_CHARACTERS_MAX = 200
+_FORM_FIELDS_MAX = 100
 _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
 
@@ -128,17 +132,14 @@ class Endpoint:
                 return self._unread(request, body, entry)
             if plan.wait_seconds:
                 await asyncio.sleep(plan.wait_seconds)
-            answer = None if plan.instead is not None else await self._answer_token(request)
+            answer = None if plan.instead is not None else self._answer_token(request, body)
             return self._send(request, answer, plan, entry)
 
-    async def _answer_token(self, request: web.Request) -> web.StreamResponse:
+    def _answer_token(self, request: web.Request, body: bytes) -> web.StreamResponse:
         if request.method != "POST":
             return _json(405, {"error": "invalid_request", "error_description": "use POST"}, {"Allow": "POST"})
-        if request.content_type != "application/x-www-form-urlencoded":
-            fault = TokenFault(400, "invalid_request", "Content-Type must be application/x-www-form-urlencoded")
-            return _json(fault.status, {"error": fault.error, "error_description": fault.description})
-        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
         try:
+            form = _form(request.content_type, body)
             answer = self._tokens.answer(form, request.headers, self._audiences(request), time.monotonic())
         except TokenFault as fault:
             return _json(fault.status, {"error": fault.error, "error_description": fault.description})
@@ -179,7 +180,7 @@ class Endpoint:
     def _refusal_response(self, refusal: Refusal, body: bytes) -> web.Response:
         if refusal.status == 401:
             headers = {"WWW-Authenticate": "Bearer"}
-            return web.Response(status=401, text=refusal.error, headers=headers)  # text/plain, as documented
+            return _response(401, "text/plain; charset=utf-8", refusal.error.encode(), headers)  # as documented
         headers = {"Allow": "POST"} if refusal.status == 405 else {}
         return _json(refusal.status, answer_of(refusal, body, self._options), headers)
 
@@ -206,26 +207,34 @@ class Endpoint:
             headers["Retry-After"] = str(rule.retry_after)
         if rule.retry_after_date is not None:
             headers["Retry-After"] = formatdate(int(now) + rule.retry_after_date, usegmt=True)
-        headers.update(rule.headers)
+        content_type, body = self._status_body(rule)
+        return _response(rule.status, content_type, body, {**headers, **rule.headers})
+
+    def _status_body(self, rule: StatusFault) -> tuple[str, bytes]:
         title = f"{rule.status} on request"
         match rule.body:
             case "json" if rule.status < 300:
-                return _json(rule.status, self._accepted_body(), headers)
+                return _JSON_TYPE, msgspec.json.encode(self._accepted_body())
             case "json" | "ok_false":
-                error_code = rule.status * 100
-                return _json(rule.status, {"ok": False, "error": title, "error_code": error_code}, headers)
+                refusal = {"ok": False, "error": title, "error_code": rule.status * 100}
+                return _JSON_TYPE, msgspec.json.encode(refusal)
             case "html":
-                return web.Response(
-                    status=rule.status, text=_HTML.format(title), content_type="text/html", headers=headers
-                )
+                return "text/html; charset=utf-8", _HTML.format(title).encode()
             case "text":
-                return web.Response(status=rule.status, text=title, headers=headers)
+                return "text/plain; charset=utf-8", title.encode()
             case "empty":
-                return web.Response(status=rule.status, headers=headers)
+                return "", b""
             case "unreadable":
-                return web.Response(
-                    status=rule.status, body=b'{"ok": tr', headers={"Content-Type": _JSON_TYPE, **headers}
-                )
+                return _JSON_TYPE, b'{"ok": tr'
+
+
+def _form(content_type: str, body: bytes) -> dict[str, str]:
+    if content_type != "application/x-www-form-urlencoded":
+        raise TokenFault(400, "invalid_request", "Content-Type must be application/x-www-form-urlencoded")
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_FORM_FIELDS_MAX))
+    except ValueError:
+        raise TokenFault(400, "invalid_request", "the form cannot be read") from None
 
 
 def _stores(instead: StatusFault | DropFault | ConcurrencyFault) -> bool:
@@ -233,11 +242,16 @@ def _stores(instead: StatusFault | DropFault | ConcurrencyFault) -> bool:
 
 
 def _json(
-    status: int, value: object, headers: dict[str, str] | None = None, *, content_type: str = _JSON_TYPE
+    status: int, value: object, headers: Mapping[str, str] | None = None, *, content_type: str = _JSON_TYPE
 ) -> web.Response:
-    return web.Response(
-        status=status, body=msgspec.json.encode(value), headers={"Content-Type": content_type, **(headers or {})}
-    )
+    return _response(status, content_type, msgspec.json.encode(value), headers or {})
+
+
+def _response(status: int, content_type: str, body: bytes, headers: Mapping[str, str]) -> web.Response:
+    """A later header replaces an earlier one of the same name, however that is written."""
+    merged = CIMultiDict({"Content-Type": content_type} if content_type else {})
+    merged.update(headers)
+    return web.Response(status=status, body=body, headers=merged)
 
 
 def _cut(request: web.Request, how: Literal["close", "reset"]) -> web.StreamResponse:

@@ -5,6 +5,7 @@ The endpoint and the server carry them out; which of them hit a request is decid
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -12,6 +13,7 @@ from msgspec import Meta, Struct
 
 Target: TypeAlias = Literal["events", "token"]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e]*")
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
 AnswerBody: TypeAlias = Literal["json", "html", "text", "empty", "ok_false", "unreadable"]
 
@@ -49,6 +51,9 @@ class StatusFault(_When, frozen=True, kw_only=True, tag="status"):
     def __post_init__(self) -> None:
         if self.retry_after is not None and self.retry_after_date is not None:
             raise ValueError("found retry_after and retry_after_date, expected at most one of them")
+        for name, value in self.headers.items():
+            if name.lower() in {"content-length", "transfer-encoding"} or not _HEADER.fullmatch(f"{name}: {value}"):
+                raise ValueError(f"found the header {name!r}, expected a plain name and value, and no framing")
         if self.status < 300 and self.body == "json" and not self.stored and self.target == "events":
             raise ValueError(
                 f"found status {self.status} with a JSON body and stored=false, which would report events as accepted "

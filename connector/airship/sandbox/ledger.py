@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple, Self
 
 import msgspec
 
+_FAILURES_MAX = 20
 _decode_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_any = msgspec.json.Decoder().decode
 
@@ -97,26 +98,27 @@ class RequestInProgress:
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(failure, Exception):
-            self.ledger.failures.append(failure)
+            self.ledger.failed(failure)
         self.ledger.close_request(self)
 
 
 class Ledger:
-    def __init__(self, keep: int, record: Path | None) -> None:
+    def __init__(self, keep: int, keep_bytes: int, record: Path | None) -> None:
         self._keep = keep
+        self._keep_bytes = keep_bytes
         self._record_path = record
         self._record: IO[bytes] | None = None
         self._waiting: list[tuple[Callable[[Summary], bool], asyncio.Future[Summary]]] = []
         self._in_flight = 0
         self._requests_begun = 0
-        self.failures: list[Exception] = []
-        """Exceptions that escaped while a request was served: faults of the sandbox itself."""
+        self._failures: list[Exception] = []
         self._clear()
 
     def _clear(self) -> None:
         self._accepted = 0
         self._refused = 0
         self._batches: deque[_Batch] = deque()
+        self._held_bytes = 0
         self._requests: deque[RequestEntry] = deque(maxlen=self._keep)
         self._requests_ended = 0
         self._statuses: Counter[str] = Counter()
@@ -153,13 +155,17 @@ class Ledger:
         self._accepted += count
         if self._keep:
             self._batches.append(_Batch(first, self._accepted, request.number, request.started, body))
-            oldest = self.first_kept
-            while self._batches[0].last < oldest:
-                self._batches.popleft()
+            self._held_bytes += len(body)
+            while self._batches and (
+                self._batches[0].last <= self._accepted - self._keep or self._held_bytes > self._keep_bytes
+            ):
+                self._held_bytes -= len(self._batches.popleft().body)
 
     @property
     def first_kept(self) -> int:
-        return max(1, self._accepted - self._keep + 1) if self._keep else self._accepted + 1
+        """The oldest event still held; the first of a batch may be held no more while its last still is."""
+        first = self._batches[0].first if self._batches else self._accepted + 1
+        return max(first, self._accepted - self._keep + 1)
 
     def close_request(self, request: RequestInProgress) -> None:
         status = "none" if request.status is None else str(request.status)
@@ -244,6 +250,15 @@ class Ledger:
         for condition, future in self._waiting:
             if not future.done() and condition(summary):
                 future.set_result(summary)
+
+    def failed(self, failure: Exception) -> None:
+        """Takes note of an exception that escaped while a request was served: a fault of the sandbox itself."""
+        if len(self._failures) < _FAILURES_MAX:
+            self._failures.append(failure)
+
+    def take_failures(self) -> list[Exception]:
+        failures, self._failures = self._failures, []
+        return failures
 
     def open(self) -> None:
         """Opens the record file; raises OSError when that cannot be."""

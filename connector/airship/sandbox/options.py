@@ -48,6 +48,8 @@ class SandboxOptions:
 
     keep: int = 100_000
     """Accepted events, and requests, that the ledger keeps; the counts stay exact beyond it. 0 only counts."""
+    keep_bytes: int = 256 * 1024 * 1024
+    """Held bodies together have at most this size: the older ones go earlier when events are large."""
     record: Path | None = None
     """Accepted events are appended to this file, one a line."""
 
@@ -70,8 +72,8 @@ class SandboxOptions:
     def __post_init__(self) -> None:
         if self.app_key is not None and not APP_KEY.fullmatch(self.app_key):
             raise ValueError(f"app_key: found {len(self.app_key)} characters, expected 22 of A-Z a-z 0-9 _ -")
-        if self.keep < 0:
-            raise ValueError(f"keep: found {self.keep}, expected 0 or more")
+        if self.keep < 0 or self.keep_bytes < 0:
+            raise ValueError(f"keep, keep_bytes: found {self.keep}, {self.keep_bytes}, expected 0 or more")
         if self.token_seconds < 1:
             raise ValueError(f"token_seconds: found {self.token_seconds}, expected 1 or more")
         if (self.tls_certificate is None) != (self.tls_key is None):

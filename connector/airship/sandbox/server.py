@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from aiohttp import web
 
@@ -48,7 +49,7 @@ class Sandbox:
         self.host = ""
         self.port = 0
         self._faults = FaultBook(self.options.seed)
-        self._ledger = Ledger(self.options.keep, self.options.record)
+        self._ledger = Ledger(self.options.keep, self.options.keep_bytes, self.options.record)
         self._tokens = TokenDesk(self.options, self.clock)
         self._endpoint = Endpoint(self.options, self.clock, self._faults, self._ledger, self._tokens)
         self._runner: web.AppRunner | None = None
@@ -96,9 +97,17 @@ class Sandbox:
             self._runner = None
             self._site = None
         self._ledger.close()
-        failures, self._ledger.failures = self._ledger.failures, []
+        failures = self._ledger.take_failures()
         if failures:
             raise ExceptionGroup("the sandbox failed while it served requests", failures)
+
+    async def __aenter__(self) -> Self:
+        """Starts on a free port."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.stop()
 
     def _application(self) -> web.Application:
         application = web.Application(client_max_size=BODY_BYTES_MAX)
