@@ -450,6 +450,11 @@ class Engine:
         return batch.events > 0
 
     @property
+    def batches_waiting(self) -> int:
+        """Sealed, or sent before and waiting for their next attempt."""
+        return len(self._urgent) + len(self._waiting) + len(self._batching.sealed)
+
+    @property
     def guard_tripped(self) -> bool:
         return self.prepared_guard.trip is not None or self.delivery_guard.trip is not None
 

@@ -66,7 +66,7 @@ class DeadLetters:
                 self.topic,
                 key=record.key(),
                 value=value,
-                headers=headers,
+                headers=headers,  # type: ignore[arg-type]  # a list is invariant, and this one is read only
                 on_delivery=self._report(letter, traceparent, step),
             )
         except BufferError:

@@ -226,8 +226,8 @@ class Source:
                 for item, known in assigned
             ]
         )
-        self._listener.assigned([item for item, _ in assigned])
         self._consumer.resume(partitions)  # a pause survives a rebalance
+        self._listener.assigned([item for item, _ in assigned])  # which may pause them
 
     def _start_of(self, partition: KafkaTopicPartition) -> tuple[Assigned, bool]:
         """Where to start, and whether that is the group's own commit."""

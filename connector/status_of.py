@@ -1,0 +1,92 @@
+"""The engine's state as the snapshot that the probes, the metrics and the status page read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from connector.core.engine import Engine
+from connector.core.guard import RejectGuard
+from connector.core.partition import Partition
+from connector.core.records import NextOffset, TopicPartition
+from connector.core.snapshot import BreakerState, PartitionState, Phase, Snapshot, Trouble
+from connector.loop import Loop
+
+_KAFKA_TROUBLE_SECONDS = 10.0
+"""So long a message of the client counts as trouble: it tells of faults, never of their end."""
+
+
+def snapshot_of(
+    loop: Loop, ends: Mapping[TopicPartition, NextOffset], phase: Phase, limits: tuple[int, int, int], now: float
+) -> Snapshot:
+    """`limits`: records and bytes of the window, requests in flight."""
+    engine = loop.engine
+    return Snapshot(
+        taken=now,
+        phase=phase,
+        joined=loop.joined,
+        partitions=tuple(_partition(partition, ends.get(name)) for name, partition in engine.partitions.items()),
+        window_records_max=limits[0],
+        window_bytes_max=limits[1],
+        requests_in_flight=len(engine.in_flight),
+        requests_max=limits[2],
+        batches_waiting=engine.batches_waiting,
+        breaker=_breaker(engine, now),
+        troubles=tuple(_troubles(loop, now)),
+        dead_letters_waiting=len(engine.rejects),
+        last_delivery=loop.last_delivery,
+    )
+
+
+def _partition(partition: Partition, end: NextOffset | None) -> PartitionState:
+    return PartitionState(
+        name=partition.name,
+        position=partition.progress.next_offset,
+        committed=partition.committed,
+        end=end,
+        window_records=partition.window_records,
+        window_bytes=partition.window_bytes,
+        paused=partition.paused,
+        dead_letters_waiting=len(partition.rejected),
+        settled=max(partition.progress.position, partition.committed or NextOffset(0)),
+    )
+
+
+def _breaker(engine: Engine, now: float) -> BreakerState:
+    pacing = engine.pacing
+    if pacing.breaker_open_since is None:
+        return BreakerState()
+    reason = pacing.last_failure.detail if pacing.last_failure is not None else ""
+    return BreakerState("open", pacing.breaker_open_since, reason, pacing.due_at(now))
+
+
+def _troubles(loop: Loop, now: float) -> Iterator[Trouble]:
+    engine = loop.engine
+    if engine.pacing.blockage is not None:
+        blockage = engine.pacing.blockage
+        yield Trouble("airship", blockage.cause.reason, blockage.since, blockage.cause.detail)
+    if engine.rejects.blocked_since is not None:
+        yield Trouble(
+            "dead_letters", "dead_letters_not_writable", engine.rejects.blocked_since, engine.rejects.blocked_detail
+        )
+    for guard in (engine.prepared_guard, engine.delivery_guard):
+        if guard.trip is not None:
+            yield _flood(guard)
+    registry = loop.registry_trouble
+    if registry is not None:
+        yield Trouble("schema_registry", "schema_registry_unavailable", registry[0], registry[1])
+    kafka = loop.kafka_trouble_detail
+    if kafka is not None and now - kafka[0] < _KAFKA_TROUBLE_SECONDS:
+        yield Trouble("kafka", kafka[1], kafka[0], kafka[2], stops_delivery=False)
+
+
+def _flood(guard: RejectGuard) -> Trouble:
+    trip = guard.trip
+    assert trip is not None
+    return Trouble(
+        "rejects",
+        f"rejects_{trip.cause}",
+        trip.since,
+        f"{trip.rejects} of the last {trip.of} messages were rejected, so consuming stopped; a sample is tried again"
+        " from time to time. Mend the route or the producer, or raise dead_letters.rejects_share_max and"
+        " rejects_run_max, and restart",
+    )
