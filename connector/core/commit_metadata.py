@@ -6,7 +6,8 @@ so that a damaged text is not taken for a true one. Anything that is not exactly
 version's, a text that belongs to another position) counts as nothing: those records are sent again, none is lost.
 
 A broker takes 4,096 bytes by default (`offset.metadata.max.bytes`). Scattered offsets compress to about two bits
-each, so that a default window fits; where it does not, the shortest ranges are left out, for each range is true alone.
+each, so that a default window fits, or nearly; where it does not, the shortest ranges are left out, for each is true
+alone.
 """
 
 from __future__ import annotations

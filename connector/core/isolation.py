@@ -135,7 +135,7 @@ class Remainder(Generic[Item]):
         return first, second
 
 
-_PATH_INDEX = re.compile(r"^\$?[./]?(?:[A-Za-z_]+)?[./]?\[?(\d{1,3})\]?(?:[./\[]|$)")
+_PATH_INDEX = re.compile(r"^\$?[./]?(?:[A-Za-z_]+(?=[./\[]))?[./]?\[?([0-9]{1,3})\]?(?:[./\[]|$)")
 
 
 def suspect_index(refusal: Refused, bodies: Sequence[bytes]) -> int | None:

@@ -147,15 +147,24 @@ class HttpAnswer:
     www_authenticate: str | None = None
     sent_tokens: int = 1
     """Requests that were made for this answer: 2 when a 401 made the sender refresh its token once."""
+    resends: int = 0
+    """How often it was sent again because the endpoint had closed the idle connection before any of it arrived."""
+
+
+FaultKind: TypeAlias = Literal[
+    "connect", "timeout", "disconnected", "tls", "protocol", "cancelled", "credentials_unavailable"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class TransportFault:
-    """No answer. The request may have arrived all the same: every fault of the transport is ambiguous."""
+    """No answer. The request may have arrived all the same, unless the opposite is proved."""
 
-    kind: Literal["connect", "timeout", "disconnected", "tls", "protocol", "cancelled", "credentials_unavailable"]
+    kind: FaultKind
     detail: str
     """The exception's class and text, without addresses of users or secrets."""
+    may_have_arrived: bool = True
+    """False: not sent, or the endpoint received nothing of it. Sending it again cannot make a duplicate."""
 
 
 @dataclass(frozen=True, slots=True)

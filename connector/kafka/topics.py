@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
-from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from connector.core.records import NextOffset, TopicPartition
 
@@ -36,10 +36,12 @@ class Topics:
         except KafkaException as error:
             return str(error.args[0].str())
 
-    def create(self, topic: str) -> str | None:
-        """Creates a topic as the cluster's defaults have it; a text if that was refused. Waits at most 5 s."""
+    def create(self, topic: str, partitions: int = -1) -> str | None:
+        """Creates a topic, with the cluster's defaults; a text if that was refused. Waits at most 5 s."""
         try:
-            self._admin.create_topics([NewTopic(topic)], operation_timeout=_ASK_SECONDS)[topic].result(_ASK_SECONDS)
+            self._admin.create_topics([NewTopic(topic, num_partitions=partitions)], operation_timeout=_ASK_SECONDS)[
+                topic
+            ].result(_ASK_SECONDS)
         except KafkaException as error:
             fault = error.args[0]
             return None if fault.code() == KafkaError.TOPIC_ALREADY_EXISTS else str(fault.str())
