@@ -47,9 +47,12 @@ def account(
         faults.append(f"{len(wrong)} events were delivered that should not have been, {wrong[0]} among them")
     if len(seen) != expected["delivered"]:
         faults.append(f"delivered: found {len(seen)} different events, expected {expected['delivered']}")
-    for stage in ("decode", "map", "validate", "deliver"):
-        if by_stage[stage] != expected[stage]:
-            faults.append(f"dead letters of stage {stage}: found {by_stage[stage]}, expected {expected[stage]}")
+    stages: tuple[Fate, ...] = ("decode", "map", "validate", "deliver")
+    faults += [
+        f"dead letters of stage {stage}: found {by_stage[stage]}, expected {expected[stage]}"
+        for stage in stages
+        if by_stage[stage] != expected[stage]
+    ]
     values = Counter(order.value for order in orders.values() if order.fate not in {"delivered", "skipped"})
     if Counter(value for _, value in letters) != values:
         faults.append("the dead letters are not byte for byte what was produced")

@@ -132,7 +132,7 @@ class Demo:
         letters = sum(count.count for count in latest.rejects) if latest is not None else 0
         phase = latest.phase if latest is not None else "starting"
         lag = latest.lag if latest is not None else None
-        self._show(Progress(phase, produced, summary.accepted, letters, sum(summary.by_status.values()), lag))
+        self._show(Progress(phase, produced, summary.accepted, letters, summary.requests, lag))
 
     def _settings(self, bootstrap: str, base_url: str, directory: Path) -> Settings:
         values: dict[str, Any] = {
@@ -175,7 +175,10 @@ class Demo:
                     continue
                 headers = dict(message.headers() or [])
                 stage = headers.get("__connect.errors.stage") or b""
-                yield stage.decode(), message.value() or b""
+                value = message.value()
+                assert isinstance(stage, bytes)
+                assert isinstance(value, bytes)
+                yield stage.decode(), value
         finally:
             consumer.close()
 

@@ -19,6 +19,7 @@ from connector.core.records import NextOffset, TopicPartition
 log = logging.getLogger("connector.kafka")
 
 _ASK_SECONDS = 5.0
+_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class Topics:
@@ -39,9 +40,10 @@ class Topics:
     def create(self, topic: str, partitions: int = -1) -> str | None:
         """Creates a topic, with the cluster's defaults; a text if that was refused. Waits at most 5 s."""
         try:
-            self._admin.create_topics([NewTopic(topic, num_partitions=partitions)], operation_timeout=_ASK_SECONDS)[
-                topic
-            ].result(_ASK_SECONDS)
+            made = self._admin.create_topics(
+                [NewTopic(topic, num_partitions=partitions)], operation_timeout=_ASK_SECONDS
+            )
+            made[topic].result(_ASK_SECONDS)
         except KafkaException as error:
             fault = error.args[0]
             return None if fault.code() == KafkaError.TOPIC_ALREADY_EXISTS else str(fault.str())
@@ -52,7 +54,7 @@ class Topics:
     def ask_ends(self, names: Collection[TopicPartition]) -> None:
         """Asks for the ends of these; `take_ends` has them later. Without effect while an earlier question is open."""
         if names and not self._asked:
-            request = {KafkaTopicPartition(*name): OffsetSpec.latest() for name in names}
+            request = {KafkaTopicPartition(*name): _LATEST for name in names}
             answers = self._admin.list_offsets(
                 request, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_ASK_SECONDS
             )
