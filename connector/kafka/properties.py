@@ -1,0 +1,103 @@
+"""What librdkafka is told: the final properties of the consumer, of the dead-letter producer, of the admin client.
+
+What delivery rests on is set here and cannot be set otherwise (connector/kafka/property_rules.py refuses it by name).
+The rest is a choice with a reason, and `kafka.properties` or `dead_letters.properties` wins over it.
+"""
+
+from __future__ import annotations
+
+from connector.kafka.property_names import CONSUMER_ONLY
+from connector.settings import DeadLetterSettings, KafkaSettings, Property, Settings
+
+CLIENT_ID = "airship-connector"
+
+MESSAGE_BYTES_MAX = 100_000_000
+"""The largest answer that the consumer takes (`receive.message.max.bytes`), so no record that was read is larger."""
+
+# Memory. A fetched answer is unpacked at once, and data of 50:1 turns 1 MB of it into 50 MB. librdkafka looks at its
+# queue's limit only before a fetch, so what stands in memory is the limit plus one unpacked answer for each broker.
+# Hence small answers (the least librdkafka allows: message.max.bytes), a smaller share for each partition, and a queue
+# of a few milliseconds' work. A record larger than that still comes: a broker always sends the first one whole.
+_CONSUMER_CHOICES: dict[str, Property] = {
+    "fetch.max.bytes": 1_000_000,
+    "max.partition.fetch.bytes": 128 * 1024,
+    "queued.max.messages.kbytes": 16 * 1024,
+    "queued.min.messages": 20_000,
+    # After it found the queue full librdkafka waits so long before it fetches again; the default of a second would
+    # leave a small queue empty most of the time.
+    "fetch.queue.backoff.ms": 20,
+}
+
+_CONNECTION_CHOICES: dict[str, Property] = {
+    "client.id": CLIENT_ID,
+    # Balancers and firewalls forget quiet connections without a word.
+    "socket.keepalive.enable": True,
+    # The default lets it wait ten seconds after the broker is back.
+    "reconnect.backoff.max.ms": 3_000,
+    # Own statistics say what is needed; these cost a callback with a large JSON text.
+    "statistics.interval.ms": 0,
+}
+
+_PRODUCER_CHOICES: dict[str, Property] = {
+    "message.max.bytes": MESSAGE_BYTES_MAX,
+    # Above the largest record: one that does not fit into the queue alone would never be taken.
+    "queue.buffering.max.kbytes": 2 * MESSAGE_BYTES_MAX // 1024,
+    # A record that fitted into its topic because its batch was compressed has to fit into the dead letters, too.
+    "compression.type": "zstd",
+}
+
+
+def consumer_properties(settings: Settings) -> dict[str, Property]:
+    """For `Consumer`; callbacks are the caller's."""
+    return consumer_properties_of(settings.kafka)
+
+
+def producer_properties(settings: Settings) -> dict[str, Property]:
+    """For the `Producer` of the dead letters: the connection of the consumer, and its own properties."""
+    return producer_properties_of(settings.kafka, settings.dead_letters)
+
+
+def connection_properties(settings: Settings) -> dict[str, Property]:
+    """For `AdminClient` and any other client that neither joins the group nor writes."""
+    kafka = settings.kafka
+    return {**_CONNECTION_CHOICES, **_shared(kafka), "bootstrap.servers": kafka.bootstrap_servers}
+
+
+def consumer_properties_of(kafka: KafkaSettings) -> dict[str, Property]:
+    fixed: dict[str, Property] = {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "group.id": kafka.group_id,
+        "group.protocol": kafka.group_protocol,
+        "max.poll.interval.ms": kafka.max_poll_interval_ms,
+        "auto.offset.reset": kafka.auto_offset_reset,
+        # An offset is stored and committed when its record is settled, by us alone.
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "isolation.level": "read_committed",
+        "enable.partition.eof": False,
+    }
+    if kafka.group_instance_id is not None:
+        fixed["group.instance.id"] = kafka.group_instance_id
+    if kafka.group_protocol == "classic":
+        # With the new protocol both are the broker's, and librdkafka refuses them.
+        fixed["session.timeout.ms"] = kafka.session_timeout_ms
+        fixed["partition.assignment.strategy"] = "cooperative-sticky"
+    # To a consumer message.max.bytes is only a lower bound of fetch.max.bytes, at which it would refuse ours.
+    own = {name: value for name, value in kafka.properties.items() if name != "message.max.bytes"}
+    return {**_CONNECTION_CHOICES, **_CONSUMER_CHOICES, **own, **fixed}
+
+
+def producer_properties_of(kafka: KafkaSettings, dead_letters: DeadLetterSettings) -> dict[str, Property]:
+    fixed: dict[str, Property] = {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "enable.idempotence": True,
+        "acks": "all",
+        # With a finite one a report of failure may be false: the record was stored, and its retry repeats and reorders.
+        "message.timeout.ms": 0,
+        "delivery.report.only.error": False,
+    }
+    return {**_CONNECTION_CHOICES, **_PRODUCER_CHOICES, **_shared(kafka), **dead_letters.properties, **fixed}
+
+
+def _shared(kafka: KafkaSettings) -> dict[str, Property]:
+    return {name: value for name, value in kafka.properties.items() if name not in CONSUMER_ONLY}
