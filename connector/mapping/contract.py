@@ -36,22 +36,21 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from connector.core.records import Fault
 from connector.mapping.contract_rules import (
+    FAULTS_MAX,
     IDENTIFIERS,
     OCCURRED_EXPECTED,
     OCCURRED_PATTERN,
+    STRING_ITEM_LENGTH_MAX,
     UUID,
     UUID_PATTERN,
     WINDOW_SECONDS,
     Place,
     describe,
     has_lone_surrogate,
-    property_faults,
+    json_faults,
     unreadable_time,
 )
 from connector.settings import ValidationSettings
-
-FAULTS_MAX = 100
-"""Of one event: more help nobody, and an event of some MiB could have a million."""
 
 _REQUIRED: Mapping[Place, str] = {
     ("user",): "an object with exactly one identifier",
@@ -162,7 +161,9 @@ def _check_properties(value: object, info: ValidationInfo) -> dict[str, Any] | N
     if not isinstance(value, dict):
         raise _refused(describe(value), "an object")
     limits = _limits(info)
-    faults = property_faults(value, limits.properties_depth_max, limits.properties_keys_max, FAULTS_MAX)
+    if limits.properties_keys_max is not None and len(value) > limits.properties_keys_max:
+        raise _refused(describe(value), f"at most {limits.properties_keys_max} fields")
+    faults = json_faults(value, length_max=STRING_ITEM_LENGTH_MAX, depth_max=limits.properties_depth_max)
     if faults:
         raise _several([(place, _refused(found, expected)) for place, found, expected in faults])
     return value

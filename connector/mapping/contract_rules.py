@@ -1,6 +1,6 @@
-"""The leaves of the contract: what a time looks like, what is wrong inside `properties`, how a value is described.
+"""The leaves of the contract: what a time looks like, what in a value is not JSON, how a value is described.
 
-Plain functions, used by the models in `contract.py` alone (and `describe` wherever a fault names what it found).
+Plain functions and constants: the models in `contract.py` put them together.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 IDENTIFIERS = ("named_user_id", "channel", "ios_channel", "android_channel", "amazon_channel", "web_channel")
 WINDOW_SECONDS = 90 * 86_400
 STRING_ITEM_LENGTH_MAX = 255
+FAULTS_MAX = 100
+"""Of one event: more help nobody, and an event of some MiB could have a million."""
 OCCURRED_EXPECTED = "a UTC time in whole seconds, as 2024-01-31T23:59:59 or 2024-01-31T23:59:59Z"
 OCCURRED_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}Z?$"
 UUID_PATTERN = "^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
@@ -21,8 +23,8 @@ UUID = re.compile(UUID_PATTERN)
 """Use with fullmatch: `$` alone lets a line feed pass."""
 
 Place: TypeAlias = tuple[str | int, ...]
-PropertyFault: TypeAlias = tuple[Place, str, str]
-"""(place below `properties`, found, expected)"""
+JsonFault: TypeAlias = tuple[Place, str, str]
+"""(place, found, expected)"""
 
 _OCCURRED = re.compile(OCCURRED_PATTERN)
 _FRACTION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}[.,][0-9]+")
@@ -72,21 +74,19 @@ def unreadable_time(text: str) -> str | None:
     return None
 
 
-def property_faults(
-    properties: dict[Any, Any], depth_max: int | None, keys_max: int | None, faults_max: int
-) -> list[PropertyFault]:
-    """Walks without recursion, so that no depth of a message can exhaust the interpreter's stack."""
-    faults: list[PropertyFault] = []
-    if keys_max is not None and len(properties) > keys_max:
-        faults.append(((), describe(properties), f"at most {keys_max} fields"))
+def json_faults(
+    root: Any, *, length_max: int | None = None, depth_max: int | None = None, faults_max: int = FAULTS_MAX
+) -> list[JsonFault]:
+    """What in a value is not JSON, or longer or deeper than allowed. Without recursion: no depth exhausts the stack."""
+    faults: list[JsonFault] = []
     # The next value to look at is on top, so that faults come in the order of the event.
-    stack: list[tuple[Place, Any]] = [((), properties)]
+    stack: list[tuple[Place, Any]] = [((), root)]
     while stack and len(faults) < faults_max:
         place, value = stack.pop()
         match value:
             case str():
-                if len(value) > STRING_ITEM_LENGTH_MAX:
-                    faults.append((place, describe(value), f"at most {STRING_ITEM_LENGTH_MAX} characters"))
+                if length_max is not None and len(value) > length_max:
+                    faults.append((place, describe(value), f"at most {length_max} characters"))
                 elif has_lone_surrogate(value):
                     faults.append((place, "half of a surrogate pair", "text that UTF-8 can hold"))
             case None | bool() | int():
@@ -95,7 +95,7 @@ def property_faults(
                 pass
             case float() | Decimal():
                 faults.append((place, describe(value), "a finite number"))
-            case dict() | list() if depth_max is not None and len(place) >= depth_max and value:
+            case dict() | list() if depth_max is not None and len(place) >= depth_max:
                 faults.append((place, describe(value), f"at most {depth_max} objects and arrays inside each other"))
             case list():
                 stack.extend(((*place, index), item) for index, item in reversed(list(enumerate(value))))

@@ -1,0 +1,245 @@
+"""From records to events: decode, filter, map, validate. Where decoding and mapping meet the values of the core.
+
+One call takes the records of one partition, so that what depends on the topic or the time is looked up once. A record
+ends in exactly one place of the PreparedRun; nothing is dropped without a trace:
+
+- a tombstone is skipped, or rejected where the topic's first route says so;
+- the first route that takes the topic and whose `when` is true takes the message; if there is none, it is skipped as
+  filtered, like a message whose `for_each` or transform gives no event;
+- in front of a record whose schema must be looked up first the run stops: `rest` is not looked at.
+
+A message that is a Custom Event already, as JSON text, is sent byte for byte as it came. Everything else is serialized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, assert_never
+
+from connector.core.records import Entry, Fault, OrderingKey, PreparedRun, Reject, SourceRecord
+from connector.decode.decoder import Decoded, Decoder
+from connector.decode.schema_cache import SchemaCache
+from connector.errors import DecodeError, MappingError, RecordError, SchemaPending
+from connector.mapping.acceptance import Acceptance, Accepts
+from connector.mapping.event_text import EventText, with_whole_seconds
+from connector.mapping.routes import Route, compile_routes
+from connector.settings import Settings
+
+_BRACKETS = 2
+"""Bytes around a single event in the body of a request."""
+_TOPICS_KEPT_MAX = 10_000
+
+
+class Choice(NamedTuple):
+    """A route that takes a topic, and the decoder of its format."""
+
+    route: Route
+    decoder: Decoder
+
+
+class Explanation(NamedTuple):
+    """What would become of one record, for people: `preview`, `dlq show`. The events are the bodies of the entries."""
+
+    route: str | None
+    """The label of the route that took it; None: none did, or it could not be decoded."""
+    run: PreparedRun
+
+
+class Intake:
+    """Raises SettingsError for what is wrong with the routes. Holds on to the last record at most."""
+
+    def __init__(self, settings: Settings, schemas: SchemaCache) -> None:
+        self._routes = compile_routes(settings.routes, settings.validation)
+        self._schemas = schemas
+        self._ordering = settings.delivery.ordering
+        event_bytes_max = settings.delivery.batch.bytes_max - _BRACKETS
+        self._acceptance = Acceptance(settings.validation, event_bytes_max)
+        self._text = EventText(settings.validation, event_bytes_max)
+        self._choices: dict[str, list[Choice]] = {}
+
+    def prepare(self, topic: str, records: Sequence[SourceRecord], now_seconds: float) -> PreparedRun:
+        """Takes records of one partition in the order of their offsets. `now_seconds` is the time of day since 1970."""
+        run = _Run(self, self._choices_of(topic), now_seconds)
+        run.take_all(records)
+        return run.prepared
+
+    def explain(self, topic: str, record: SourceRecord, now_seconds: float) -> Explanation:
+        run = _Run(self, self._choices_of(topic), now_seconds)
+        run.take_all([record])
+        return Explanation(run.taken_by.label if run.taken_by else None, run.prepared)
+
+    def _choices_of(self, topic: str) -> list[Choice]:
+        known = self._choices.get(topic)
+        if known is not None:
+            return known
+        decoders: dict[tuple[str, str], Decoder] = {}
+        choices = []
+        for route in self._routes:
+            if route.takes(topic):
+                settings = route.settings
+                form = (settings.format, settings.framing)
+                if form not in decoders:
+                    decoders[form] = Decoder(settings.format, settings.framing, self._schemas)
+                choices.append(Choice(route, decoders[form]))
+        if len(self._choices) < _TOPICS_KEPT_MAX:
+            self._choices[topic] = choices
+        return choices
+
+
+class _Run:
+    """One call of `prepare`: what holds for all its records, and what has become of them so far."""
+
+    def __init__(self, intake: Intake, choices: list[Choice], now_seconds: float) -> None:
+        self.prepared = PreparedRun()
+        self.taken_by: Route | None = None
+        """The route that took the last record that was looked at one by one."""
+        self._choices = choices
+        self._ordering = intake._ordering
+        self._text = intake._text
+        self._now_seconds = now_seconds
+        self._accepts: Accepts = intake._acceptance.at(now_seconds)
+
+    def take_all(self, records: Sequence[SourceRecord]) -> None:
+        values = [record.value() for record in records]
+        if self._choices and self._choices[0].route.is_plain_json:
+            accepts = self._accepts
+            accepted = [value is not None and accepts(value) for value in values]
+            if False not in accepted:
+                self.taken_by = self._choices[0].route
+                self.prepared.entries = self._plain_entries(records, values)
+                return
+        else:
+            accepted = [False] * len(values)
+        for index, record in enumerate(records):
+            if accepted[index]:
+                self.taken_by = self._choices[0].route
+                self.prepared.entries += self._plain_entries([record], [values[index]])
+                continue
+            try:
+                self._take(record, values[index])
+            except SchemaPending as pending:
+                self.prepared.rest = records[index:]
+                self.prepared.wait = pending.wait
+                return
+
+    def _plain_entries(self, records: Sequence[SourceRecord], values: Sequence[Any]) -> list[Entry]:
+        """Records whose values are sent as they are."""
+        match self._ordering:
+            case "key":
+                return [(r.offset(), r.key(), value, r, len(value)) for r, value in zip(records, values, strict=True)]
+            case "partition":
+                return [(r.offset(), b"", value, r, len(value)) for r, value in zip(records, values, strict=True)]
+            case "none":
+                return [(r.offset(), None, value, r, len(value)) for r, value in zip(records, values, strict=True)]
+            case _:
+                assert_never(self._ordering)
+
+    def _take(self, record: SourceRecord, value: bytes | None) -> None:
+        """Puts one record into its place. Raises SchemaPending, and has then done nothing."""
+        self.taken_by = None
+        if value is None:
+            self._take_tombstone(record)
+            return
+        decoded: Decoded | None = None
+        try:
+            choice, decoded = self._routed(record)
+            if choice is None:
+                self.prepared.skipped.append((record.offset(), "filtered"))
+                return
+            self.taken_by = choice.route
+            bodies = self._bodies(record, choice, decoded)
+            key = self._key(record, choice.route, decoded)
+        except RecordError as error:
+            schema_id = error.schema_id or (decoded.schema_id if decoded else None)
+            self.prepared.rejects.append(_reject(record, error, schema_id))
+            return
+        if not bodies:
+            self.prepared.skipped.append((record.offset(), "filtered"))
+            return
+        offset = record.offset()
+        weight = len(value)
+        for body in bodies:
+            # What a message holds is counted once, with its first event.
+            self.prepared.entries.append((offset, key, body, record, weight if body is value else weight + len(body)))
+            weight = 0
+
+    def _take_tombstone(self, record: SourceRecord) -> None:
+        if self._choices and self._choices[0].route.settings.tombstones == "skip":
+            self.prepared.skipped.append((record.offset(), "tombstone"))
+        else:
+            error = DecodeError("tombstone", [Fault("value", "null", "a value, as the route's `tombstones` says")])
+            self.prepared.rejects.append(_reject(record, error, None))
+
+    def _routed(self, record: SourceRecord) -> tuple[Choice | None, Decoded | None]:
+        """The route that takes the message; decoded where that took a look inside."""
+        if not self._choices:
+            raise MappingError("no_route", [Fault("topic", "a topic that no route names", "a route for it")])
+        decoded: Decoded | None = None
+        decoder: Decoder | None = None
+        for choice in self._choices:
+            route = choice.route
+            if route.is_plain:
+                return choice, decoded if choice.decoder is decoder else None
+            if decoded is None or choice.decoder is not decoder:
+                decoder = choice.decoder
+                decoded = decoder.decode(record)
+            if route.reads_message:
+                route.message.record = record
+                route.message.value = decoded.value
+            try:
+                if route.applies(decoded.value):
+                    return choice, decoded
+            except MappingError as error:
+                error.schema_id = decoded.schema_id
+                raise
+        return None, decoded
+
+    def _bodies(self, record: SourceRecord, choice: Choice, decoded: Decoded | None) -> list[bytes]:
+        route = choice.route
+        if route.passes_through:
+            return [self._passed_through(record, choice.decoder, decoded)]
+        assert decoded is not None, "a message that is mapped was decoded to be routed"
+        events = route.events_of(decoded.value, record)
+        if route.template is None:
+            events = [with_whole_seconds(event) for event in events]
+        if route.transform is not None:
+            return [self._text.judged(event, self._now_seconds) for event in events]
+        finite = decoded.schema_id is None and not route.overflows
+        return [self._text.written(event, self._accepts, self._now_seconds, finite=finite) for event in events]
+
+    def _passed_through(self, record: SourceRecord, decoder: Decoder, decoded: Decoded | None) -> bytes:
+        text = decoder.json_payload(record)
+        if text is not None and self._accepts(text):
+            return text
+        if decoded is None:
+            decoded = decoder.decode(record)
+        if text is not None:
+            return self._text.passed_on(text, decoded.value, self._now_seconds)
+        event = with_whole_seconds(decoded.value)
+        return self._text.written(event, self._accepts, self._now_seconds, finite=False)
+
+    def _key(self, record: SourceRecord, route: Route, decoded: Decoded | None) -> OrderingKey:
+        match self._ordering:
+            case "key" if route.ordering_key is None:
+                return record.key()
+            case "key":
+                assert decoded is not None, "a route with an ordering key decodes"
+                return route.key_of(decoded.value)
+            case "partition":
+                return b""
+            case "none":
+                return None
+            case _:
+                assert_never(self._ordering)
+
+
+def _reject(record: SourceRecord, error: RecordError, schema_id: str | None) -> Reject:
+    kind = type(error)
+    return Reject(
+        record,
+        kind.stage,
+        error.reason,
+        error.faults,
+        error_class=f"{kind.__module__}.{kind.__qualname__}",
+        schema_id=schema_id,
+    )
