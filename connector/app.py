@@ -112,7 +112,7 @@ class App:
         self.http = HttpThread()
         answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
         self.sender = Sender(settings.airship, settings.delivery.requests_max, self.http, answers)
-        self.telemetry = setup.start(settings.kafka.group_id, self.sender.endpoint_url, secrets=secrets_of(settings))
+        self.telemetry = setup.start(settings.kafka.group_id, self.sender.address.url, secrets=secrets_of(settings))
         registry = settings.schema_registry
         cache = SchemaCache(lookup_limits(registry)) if registry is not None else SchemaCache()
         lookup = open_lookup(registry)

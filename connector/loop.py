@@ -10,8 +10,9 @@ import queue
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import assert_never
 
+from connector.airship.sender import Answered
 from connector.core.engine import AnswerReport, Engine, SendRequest, WriteDeadLetter
 from connector.core.outcomes import Blocked, Delivered, Refused, Retry, Split
 from connector.core.partition import Partition
@@ -31,15 +32,6 @@ _COMMIT_ANSWER_SECONDS = 5.0
 log = EventLog("loop")
 
 
-class AnswerItem(Protocol):
-    @property
-    def request_id(self) -> int: ...
-    @property
-    def answer(self) -> Answer: ...
-    @property
-    def seconds(self) -> float: ...
-
-
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
     commit_interval_seconds: float
@@ -54,8 +46,8 @@ class Loop:
         engine: Engine,
         intake: Intake,
         schemas: SchemaDesk,
-        send: Callable[[int, bytes, Mapping[str, str]], None],
-        answers: queue.SimpleQueue[AnswerItem],
+        send: Callable[[int, bytes, int, Mapping[str, str]], None],
+        answers: queue.SimpleQueue[Answered],
         telemetry: Telemetry,
         settings: LoopSettings,
         beat: Callable[[float], None],
@@ -167,7 +159,7 @@ class Loop:
                         body_bytes=batch.body_bytes,
                         waited_seconds=now - batch.opened_at,
                     )
-                    self._send(request_id, batch.body(), headers)
+                    self._send(request_id, batch.body(), batch.requests - 1, headers)
                 case WriteDeadLetter(letter):
                     traceparent = self._telemetry.dead_letter_sent(letter.reject, self.dead_letters.topic)
                     self.dead_letters.write(letter, traceparent)
@@ -186,7 +178,7 @@ class Loop:
         except queue.Empty:
             return
 
-    def _answered(self, item: AnswerItem) -> None:
+    def _answered(self, item: Answered) -> None:
         now = time.monotonic()
         report = self.engine.answered(item.request_id, item.answer, now)
         status = item.answer.status if isinstance(item.answer, HttpAnswer) else None

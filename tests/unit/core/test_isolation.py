@@ -95,7 +95,9 @@ def test_a_path_that_names_no_event_of_the_request_says_nothing(path: str) -> No
     assert suspect_index(refusal(path), [b"{}"] * 5) is None
 
 
-@given(st.lists(st.sampled_from([b'{"a":1}', '{"ü":\n "€"}'.encode(), b'{\n\n"x":2}']), min_size=1, max_size=20), st.data())
+@given(
+    st.lists(st.sampled_from([b'{"a":1}', '{"ü":\n "€"}'.encode(), b'{\n\n"x":2}']), min_size=1, max_size=20), st.data()
+)
 def test_a_location_names_the_event_that_it_lies_in(bodies: list[bytes], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(bodies) - 1))
     start = 1 + sum(len(body) + 1 for body in bodies[:index])

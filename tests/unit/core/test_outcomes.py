@@ -25,7 +25,8 @@ def test_each_status_has_its_outcome(status: int, kind: type) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"OK", b"[]", b"{}", b'{"ok": false}', b'{"ok": 1}', b'{"ok": "true"}', b"\xff", b"[" * 100_000, b"<html>"]
+    "body",
+    [b"", b"OK", b"[]", b"{}", b'{"ok": false}', b'{"ok": 1}', b'{"ok": "true"}', b"\xff", b"[" * 100_000, b"<html>"],
 )
 def test_a_200_that_does_not_say_ok_true_is_not_delivered(body: bytes) -> None:
     assert isinstance(classify(HttpAnswer(200, body)), Retry)
