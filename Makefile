@@ -1,46 +1,62 @@
 # Everything from nothing: Python 3.11 or newer and make are all that is needed. More is used where it is there:
 # Docker, or Java 17 and Maven (a real Kafka for the tests), Java 21 (a schema registry), nginx, promtool, Chromium.
+#
+# What is installed is marked by files in .venv, so a second make does nothing that was done before.
 
-PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+PIN = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--custom-compile-command "make requirements"
+PYTEST := $(BIN)/python -m pytest
+
 WORLDS ?= 1000
 SEED ?= 1
+IMAGE ?= airship-connector
+# The cheap ones first: what is broken is told early.
+TESTS := $(wildcard $(addprefix tests/,unit contract simulation chart image integration chaos))
 
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 .PHONY: help install demo test lint format simulate chaos bench image test-chart test-cluster docs requirements clean
 
 help: ## these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"found Python {sys.version.split()[0]}, expected 3.11 or newer; name one with make PYTHON=python3.12")'
-	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: install your system's python3-venv package" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "found no Python 3.11 or newer; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "found Python %d.%d, expected 3.11 or newer; name one with make PYTHON=python3.12" % sys.version_info[:2])'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "found $(PYTHON) without venv and ensurepip; install them (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml | $(BIN)/python
+$(VENV)/.requirements: requirements/runtime.txt requirements/build.txt | $(BIN)/python
 	$(PIP) install --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@touch $@
+
+$(VENV)/.package: pyproject.toml $(VENV)/.requirements
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.package
 	$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-install: $(VENV)/.runtime ## .venv with the command airship-connector in it
+install: $(VENV)/.package ## .venv with the command airship-connector in it
 	@echo "installed: $(BIN)/airship-connector"
 
-demo: $(VENV)/.runtime ## the whole job on an embedded broker and the sandbox
-	$(BIN)/airship-connector demo
+demo: $(VENV)/.package ## the whole job on an embedded broker and the sandbox
+	@$(BIN)/airship-connector demo
 
 lint: $(VENV)/.dev ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 test: lint ## all checks and tests
-	$(BIN)/python -m pytest -q -m "not chaos" --timeout 300 tests
+	$(PYTEST) -m "not chaos and not cluster" --timeout 300 $(TESTS)
 
 format: $(VENV)/.dev ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
@@ -55,22 +71,23 @@ chaos: $(VENV)/.dev ## real processes killed on a real broker
 bench: $(VENV)/.dev ## what an event costs, beside the yardsticks
 	$(BIN)/python -m bench
 
-image: ## the container image
-	docker build --tag airship-connector .
+image: ## the container image: make image IMAGE=name PYTHON_IMAGE=base
+	docker build --tag $(IMAGE) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) .
 
-test-chart: $(VENV)/.dev ## the Helm chart's tests
-	$(BIN)/python -m pytest -q tests/chart
+test-chart: $(VENV)/.dev ## the Helm chart's tests; make test runs them too
+	$(PYTEST) -m "not cluster" tests/chart
 
 test-cluster: $(VENV)/.dev ## the chart in the cluster that KUBECONFIG names
-	$(BIN)/python -m pytest -q tests/chart -m cluster
+	@test -n "$$KUBECONFIG" || { echo "found no KUBECONFIG, expected the file that names the cluster" >&2; exit 1; }
+	$(PYTEST) -m cluster tests/chart
 
 docs: $(VENV)/.dev ## what is generated: schemas and reference pages
-	$(BIN)/python -m connector.telemetry.metrics_page docs/metrics.md
+	$(BIN)/python -m docs.generate
 
 requirements: $(VENV)/.dev ## pin the requirements anew, with hashes
-	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make requirements" pyproject.toml --all-extras -o requirements/runtime.txt
-	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make requirements" requirements/build.in -o requirements/build.txt
-	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make requirements" requirements/dev.in -o requirements/dev.txt
+	$(PIN) pyproject.toml --all-extras --output-file requirements/runtime.txt
+	$(PIN) requirements/build.in --output-file requirements/build.txt
+	$(PIN) requirements/dev.in --output-file requirements/dev.txt
 
-clean: ## remove what was built; not the cache of downloaded parts
+clean: ## remove what was made here; the cache of downloaded parts stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

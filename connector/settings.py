@@ -200,7 +200,7 @@ class DeadLetterSettings(Section):
     create: bool = Field(True, description="create the topic at the start if it is missing and that is allowed")
     rejects_share_max: Annotated[float, Field(gt=0, le=1)] = Field(
         0.05,
-        description="a larger share of rejects among the recent records stops consuming: a wrong deployment drains no topic",
+        description="a larger share of the recent records stops consuming: a wrong deployment must not drain a topic",
     )
     rejects_run_max: Annotated[int, Field(ge=1)] = Field(1000, description="so many rejects in a row do the same")
     properties: dict[str, Property] = Field(default_factory=dict, description="librdkafka properties of the producer")
@@ -237,6 +237,8 @@ class AdminSettings(Section):
 
 
 class LogSettings(Section):
+    """What goes to standard error."""
+
     format: Literal["json", "text"] = Field("json", description="left out: text on a terminal, JSON elsewhere")
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least severe level shown")
 

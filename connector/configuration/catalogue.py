@@ -103,7 +103,7 @@ def _settings_of(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[Set
     for name, field in model.model_fields.items():
         path = (*above, name)
         annotation, limits = _bare(field)
-        section = _section_in(annotation)
+        section = section_of(annotation)
         kind = _kind(annotation)
         description = field.description or (_first_paragraph(section) if section else "")
         yield Setting(
@@ -136,20 +136,22 @@ def _bare(field: FieldInfo) -> tuple[Any, list[Any]]:
         return annotation, limits
 
 
-def _section_in(annotation: Any) -> type[BaseModel] | None:
-    inner = get_args(annotation)[0] if get_origin(annotation) is list else annotation
-    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """The model in an annotation such as `Section`, `Section | None` or `list[Section]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((inner for inner in map(section_of, get_args(annotation)) if inner is not None), None)
 
 
 def _kind(annotation: Any) -> Kind:
     origin = get_origin(annotation)
     if origin is list:
-        return "sections" if _section_in(annotation) else "list"
+        return "sections" if section_of(annotation) else "list"
     if origin is dict:
         return "template" if get_args(annotation)[1] is Any else "properties"
     if origin is Literal:
         return "choice"
-    if _section_in(annotation):
+    if section_of(annotation):
         return "section"
     simple: dict[Any, Kind] = {
         str: "text",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Set
 from pathlib import Path as FilePath
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from connector.configuration.catalogue import Path, setting_at
+from connector.configuration.catalogue import Path, section_of, setting_at
 from connector.configuration.checks import cross_faults
 from connector.configuration.faults import described, unknown_keys
 from connector.configuration.sources import Origin, SettingFault, Source, from_environment, from_file, from_secrets
@@ -90,7 +90,7 @@ def _partial(model: type[BaseModel], tree: Mapping[str, Any], above: Path, inval
         value = tree[name]
         setting = setting_at(path)
         assert setting is not None
-        section = _section(field.annotation)
+        section = section_of(field.annotation)
         broken = {known[len(path)] for known in invalid if known[: len(path)] == path}
         if setting.kind == "properties" and isinstance(value, dict):
             values[name] = {key: inside for key, inside in value.items() if key not in broken}
@@ -99,14 +99,6 @@ def _partial(model: type[BaseModel], tree: Mapping[str, Any], above: Path, inval
         elif setting.kind == "section" and section is not None and isinstance(value, dict):
             values[name] = _partial(section, value, path, invalid)
     return model.model_construct(_fields_set=set(values), **values)
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) is None:
-        return None
-    return next((inner for inner in map(_section, get_args(annotation)) if inner is not None), None)
 
 
 def _check(settings: Settings, invalid: Set[Path], source: Source, *, try_clients: bool) -> None:

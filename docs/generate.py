@@ -1,0 +1,33 @@
+"""Writes every file that is generated from the code (`make docs`); a test fails where one of them differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from connector.configuration import describe
+from connector.telemetry import metrics_page
+from docs import librdkafka_names
+
+ROOT = Path(__file__).parent.parent
+
+FILES: dict[str, Callable[[], str]] = {
+    "schemas/connector.schema.json": describe.json_schema_text,
+    "docs/settings.md": describe.settings_page,
+    "docs/metrics.md": metrics_page.render,
+    "connector/kafka/property_names.py": librdkafka_names.render,
+}
+
+
+def main() -> None:
+    for name, render in FILES.items():
+        path = ROOT / name
+        text = render()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"written: {name}")
+
+
+if __name__ == "__main__":
+    main()
