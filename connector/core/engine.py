@@ -222,10 +222,10 @@ class Engine:
                 self._batching.seal()
             start += events
 
-    def _release(self, partition: Partition, keys: Iterable[OrderingKey], now: float) -> None:
+    def _release(self, settled: Batch, partition: Partition, keys: Iterable[OrderingKey], now: float) -> None:
         """Frees keys, and lets what was parked behind them join batches; what does not fit parks behind the last."""
         gate = partition.gate
-        for key in gate.release(keys):
+        for key in gate.release(keys, settled):
             batch = self._batching.open(now)
             freed = gate.unpark(key, batch, *self._batching.room(batch))
             if not freed and batch.events:  # not even the first fits beside what is in the open batch
@@ -315,7 +315,7 @@ class Engine:
         report.ended = True
         for partition, entries in batch.runs:
             if not partition.gone:
-                self._release(partition, [entry[1] for entry in entries], now)
+                self._release(batch, partition, [entry[1] for entry in entries], now)
 
     def _refused(self, report: AnswerReport, outcome: Refused, now: float) -> None:
         batch = report.batch
@@ -387,7 +387,7 @@ class Engine:
             self._urgent.append(batch)
         for partition, entry in done:
             if not partition.gone and _key_of((partition, entry)) not in held:
-                self._release(partition, [entry[1]], now)
+                self._release(batch, partition, [entry[1]], now)
 
     def _without_gone(self, batch: Batch) -> bool:
         """Takes events of partitions that were given away out of a batch and all that is left of it."""

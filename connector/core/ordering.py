@@ -55,13 +55,18 @@ class OrderingGate(Generic[Holder]):
         self.parked_events += len(entries) - len(admitted)
         return admitted
 
-    def release(self, keys: Iterable[OrderingKey]) -> list[bytes]:
-        """Frees keys whose batch is settled. Gives those that have parked records: each must be unparked at once."""
+    def release(self, keys: Iterable[OrderingKey], batch: Holder) -> list[bytes]:
+        """Frees those of `keys` that `batch` holds. Gives those that have parked records: each must be unparked at once.
+
+        A key that stands in two runs of a settled batch is freed once: by then the next batch may hold it already.
+        """
         holders, parked = self._holders, self._parked
         waiting: list[bytes] = []
         for key in keys:
-            if key is not None and holders.pop(key, None) is not None and parked and key in parked:
-                waiting.append(key)  # noqa: PERF401  the pop is the work, the list its rare result
+            if key is not None and holders.get(key) is batch:
+                del holders[key]
+                if parked and key in parked:
+                    waiting.append(key)
         return waiting
 
     def unpark(self, key: bytes, batch: Holder, events_max: int, bytes_max: int) -> list[Entry]:

@@ -141,7 +141,7 @@ class Demo:
             "airship": {
                 "base_url": base_url,
                 "app_key": "demo-app-key-000000000",
-                "auth": {"bearer_token": "any token will do here"},
+                "auth": {"bearer_token": "any-token"},
             },
             "routes": routes(self._json_topic, self._avro_topic),
             "dead_letters": {"topic": self._dead_letter_topic},

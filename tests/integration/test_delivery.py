@@ -1,11 +1,13 @@
-"""The job on a real broker: everything arrives once, rejects are told apart, and what is committed is what is settled."""
+"""The job on a real broker: everything arrives once, rejects are told apart, what is committed is what is settled."""
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pytest
 
 from connector.airship.sandbox import SandboxOptions, running_sandbox
@@ -125,10 +127,6 @@ def test_json_is_mapped_by_a_route(broker: Broker, topics: Topics, tmp_path: Pat
 def test_avro_is_read_with_the_registrys_schema(
     broker: Broker, topics: Topics, tmp_path: Path, registry: Registry
 ) -> None:
-    import io
-
-    import fastavro
-
     topic, dead = topics.create("orders", 1), topics.create("dead", 1)
     schema = {
         "type": "record",

@@ -81,7 +81,8 @@ def test_any_answer_has_an_outcome(status: int, body: bytes, retry_after: str | 
 
 
 def test_a_refusal_tells_what_the_endpoint_said_and_no_more_than_a_bounded_part() -> None:
-    body = b'{"ok": false, "error": "bad", "details": {"error": "no", "path": "[1].x", "location": {"line": 1, "column": 7}}}'
+    details = b'{"error": "no", "path": "[1].x", "location": {"line": 1, "column": 7}}'
+    body = b'{"ok": false, "error": "bad", "details": %s}' % details
     outcome = classify(HttpAnswer(400, body))
     assert outcome == Refused(400, "no", "[1].x", (1, 7), body.decode())
     huge = classify(HttpAnswer(400, b"x\r\n" * 100_000))

@@ -1,4 +1,4 @@
-"""Pacing and the guard: trouble slows all requests, is probed, and ends; a flood of rejects stops reading, and heals."""
+"""Pacing and the guard: trouble slows requests, is probed, and ends; a flood of rejects stops reading, and heals."""
 
 from __future__ import annotations
 
