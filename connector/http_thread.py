@@ -72,16 +72,22 @@ class HttpThread:
 
     def __init__(self, name: str = "http") -> None:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._loop = asyncio.new_event_loop()
+        self._running_loop: asyncio.AbstractEventLoop | None = None
         self._blocking = BlockingCalls()
         self._failures: list[BaseException] = []
         self._stopping = False
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        assert self._running_loop is not None, "not started"
+        return self._running_loop
 
     @property
     def failed(self) -> bool:
         return bool(self._failures)
 
     def start(self) -> None:
+        self._running_loop = asyncio.new_event_loop()
         started = threading.Event()
         self._loop.set_exception_handler(self._unhandled)
         self._loop.call_soon(started.set)

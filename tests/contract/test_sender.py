@@ -302,9 +302,7 @@ def test_a_large_body_arrives_whole(http: HttpThread) -> None:
     ],
     ids=["long", "gzip", "bomb", "zlib", "raw deflate", "no gzip", "unknown"],
 )
-def test_bodies_are_bounded_and_unpacked(
-    http: HttpThread, head: dict[str, str], body: bytes, expected: bytes
-) -> None:
+def test_bodies_are_bounded_and_unpacked(http: HttpThread, head: dict[str, str], body: bytes, expected: bytes) -> None:
     with loopback(lambda exchange: exchange.reply(200, body, head)) as server, Desk(http, server.url) as desk:
         assert desk.post(1) == HttpAnswer(200, expected)
         assert desk.post(2) == HttpAnswer(200, expected)
@@ -347,7 +345,10 @@ def test_what_is_no_answer_is_a_fault_of_the_protocol(http: HttpThread, sent: by
         (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", HttpAnswer(200, b"until the end")),
         (b"HTTP/1.0 200 OK\r\nDate: d\r\n\r\n", HttpAnswer(200, b"", date="d")),
         (b"HTTP/1.1 204 No Content\r\n\r\n", HttpAnswer(204, b"")),
-        (b"HTTP/1.1 100 Continue\r\nDate: x\r\n\r\nHTTP/1.1 202 A\r\nContent-Length: 1\r\n\r\n1", HttpAnswer(202, b"1")),
+        (
+            b"HTTP/1.1 100 Continue\r\nDate: x\r\n\r\nHTTP/1.1 202 A\r\nContent-Length: 1\r\n\r\n1",
+            HttpAnswer(202, b"1"),
+        ),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\nRetry-After: 9\r\n\r\n",
             HttpAnswer(200, b"abc"),
