@@ -492,7 +492,7 @@ class Engine:
         for name, partition in self.partitions.items():
             position = partition.progress.position
             if not len(partition.progress):
-                position = NextOffset(max(position, positions.get(name, 0)))
+                position = NextOffset(max(position, positions.get(name, 0), partition.committed or 0))
             ahead = [] if self.metadata_refused else partition.progress.settled_ahead()
             metadata = commit_metadata.encode(position, ahead) if ahead else ""
             if position != partition.committed or metadata != partition.committed_metadata:
