@@ -18,16 +18,20 @@ from typing import Any, NamedTuple, assert_never
 
 from connector.core.records import Entry, Fault, OrderingKey, PreparedRun, Reject, SourceRecord
 from connector.decode.decoder import Decoded, Decoder
+from connector.decode.json_values import json_value
 from connector.decode.schema_cache import SchemaCache
 from connector.errors import DecodeError, MappingError, RecordError, SchemaPending
 from connector.mapping.acceptance import Acceptance, Accepts
 from connector.mapping.event_text import EventText, with_whole_seconds
+from connector.mapping.jmespath_language import ERRORS
+from connector.mapping.json_text import json_bytes
 from connector.mapping.routes import Route, compile_routes
 from connector.settings import Settings
 
 _BRACKETS = 2
 """Bytes around a single event in the body of a request."""
 _TOPICS_KEPT_MAX = 10_000
+_NOT_STRAIGHT: tuple[type[Exception], ...] = (RecordError, *ERRORS)
 
 
 class Choice(NamedTuple):
@@ -93,6 +97,8 @@ class _Run:
         self.prepared = PreparedRun()
         self.taken_by: Route | None = None
         """The route that took the last record that was looked at one by one."""
+        self._seen = 0
+        """Records of the run that were looked at, the current one included."""
         self._choices = choices
         self._ordering = intake._ordering
         self._text = intake._text
@@ -100,30 +106,38 @@ class _Run:
         self._accepts: Accepts = intake._acceptance.at(now_seconds)
 
     def take_all(self, records: Sequence[SourceRecord]) -> None:
-        values = [record.value() for record in records]
-        if self._choices and self._choices[0].route.is_plain_json:
-            accepts = self._accepts
-            accepted = [value is not None and accepts(value) for value in values]
-            if False not in accepted:
-                self.taken_by = self._choices[0].route
-                self.prepared.entries = self._plain_entries(records, values)
-                return
-        else:
-            accepted = [False] * len(values)
-        for index, record in enumerate(records):
-            if accepted[index]:
-                self.taken_by = self._choices[0].route
-                self.prepared.entries += self._plain_entries([record], [values[index]])
-                continue
-            try:
-                self._take(record, values[index])
-            except SchemaPending as pending:
-                self.prepared.rest = records[index:]
-                self.prepared.wait = pending.wait
-                return
+        """Short ways for what nearly all messages are; whatever is not straight goes the long way, `_take`."""
+        try:
+            if self._choices and self._choices[0].route.is_plain_json:
+                self._take_ready(records)
+            elif len(self._choices) == 1 and self._choices[0].route.is_straight:
+                self._take_straight(records, self._choices[0])
+            else:
+                for record in records:
+                    self._seen += 1
+                    self._take(record, record.value())
+        except SchemaPending as pending:
+            self.prepared.rest = records[self._seen - 1 :]
+            self.prepared.wait = pending.wait
 
-    def _plain_entries(self, records: Sequence[SourceRecord], values: Sequence[Any]) -> list[Entry]:
-        """Records whose values are sent as they are."""
+    def _take_ready(self, records: Sequence[SourceRecord]) -> None:
+        """Messages that are Custom Events already, as JSON: most are sent as they are, all at once if all can be."""
+        accepts = self._accepts
+        values = [record.value() for record in records]
+        accepted = [value is not None and accepts(value) for value in values]
+        self.taken_by = route = self._choices[0].route
+        if False not in accepted:
+            self.prepared.entries = self._as_they_are(records, values)
+            return
+        for record, value, straight in zip(records, values, accepted, strict=True):
+            self._seen += 1
+            if straight:
+                self.taken_by = route
+                self.prepared.entries += self._as_they_are([record], [value])
+            else:
+                self._take(record, value)
+
+    def _as_they_are(self, records: Sequence[SourceRecord], values: Sequence[Any]) -> list[Entry]:
         match self._ordering:
             case "key":
                 return [(r.offset(), r.key(), value, r, len(value)) for r, value in zip(records, values, strict=True)]
@@ -133,6 +147,39 @@ class _Run:
                 return [(r.offset(), None, value, r, len(value)) for r, value in zip(records, values, strict=True)]
             case _:
                 assert_never(self._ordering)
+
+    def _take_straight(self, records: Sequence[SourceRecord], choice: Choice) -> None:
+        """Messages that a template makes one event of. What an expression cannot do is tried again by `_take`."""
+        route, decoder = choice
+        assert route.template is not None, "a straight route has a template"
+        build, message, accepts = route.template.evaluate, route.message, self._accepts
+        is_json = route.settings.format == "json"
+        entries, by_key = self.prepared.entries, self._ordering == "key"
+        constant_key = b"" if self._ordering == "partition" else None
+        for record in records:
+            self._seen += 1
+            value = record.value()
+            if value is not None:
+                try:
+                    if value[:1] == b"{" and (is_json or not record.headers()):
+                        source, schema_id = json_value(value), None
+                    else:
+                        source, schema_id = decoder.decode(record)
+                    if route.reads_message:
+                        message.record, message.value = record, source
+                    if not route.applies(source):
+                        self.taken_by = None
+                        self.prepared.skipped.append((record.offset(), "filtered"))
+                        continue
+                    body = json_bytes(build(source))
+                    if accepts(body) and ((schema_id is None and not route.overflows) or b"null" not in body):
+                        self.taken_by = route
+                        key = record.key() if by_key else constant_key
+                        entries.append((record.offset(), key, body, record, len(value) + len(body)))
+                        continue
+                except _NOT_STRAIGHT:
+                    pass
+            self._take(record, value)
 
     def _take(self, record: SourceRecord, value: bytes | None) -> None:
         """Puts one record into its place. Raises SchemaPending, and has then done nothing."""

@@ -70,13 +70,23 @@ class Route:
         return self.is_plain and self.settings.format != "avro"
 
     @property
+    def is_straight(self) -> bool:
+        """One message, one event, by nothing but expressions."""
+        return (
+            self.template is not None and self.transform is None and self.for_each is None and self.ordering_key is None
+        )
+
+    @property
     def passes_through(self) -> bool:
         """What is decoded is the event."""
         return self.template is None and self.transform is None and self.for_each is None
 
     def applies(self, value: Any) -> bool:
         """`when`, with JMESPath's own idea of false: false, null and what is empty."""
-        return self.when is None or not is_false(_evaluated(self.when, value))
+        if self.when is None:
+            return True
+        found = _evaluated(self.when, value)
+        return found is True or not is_false(found)
 
     def key_of(self, value: Any) -> bytes | None:
         """The ordering key that the route names; None where it is null."""

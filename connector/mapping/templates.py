@@ -143,7 +143,7 @@ class _Builder:
                 node = _Node(None, part, part)
         if node.evaluate is None or place not in _REQUIRED:
             return node
-        evaluate = _required(node.evaluate)
+        evaluate = node.evaluate if isinstance(part, dict) else _required(node.evaluate)
         texts = [leaf.text for leaf in self.leaves if leaf.place[: len(place)] == place]
         self.required.append(_Required(place, evaluate, texts))
         return node._replace(evaluate=evaluate)
@@ -180,7 +180,7 @@ class _Builder:
         dynamic = [(key, node.evaluate) for key, node in nodes.items() if node.evaluate is not None]
         if not dynamic:
             return _Node(None, constants, sample)
-        return _Node(_object(constants, dynamic, or_null=place == ("user",)), None, sample)
+        return _Node(_object(constants, dynamic, not_empty=place == ("user",)), None, sample)
 
     def _array(self, place: Place, part: list[Any]) -> _Node:
         nodes = [self.node((*place, index), item) for index, item in enumerate(part)]
@@ -253,14 +253,14 @@ def _required(evaluate: Evaluate) -> Evaluate:
     return required
 
 
-def _object(constants: dict[str, Any], dynamic: list[tuple[str, Evaluate]], or_null: bool) -> Evaluate:
-    def build(value: Any) -> dict[str, Any] | None:
-        built = constants.copy()
-        for key, evaluate in dynamic:
-            found = evaluate(value)
-            if found is not None:
-                built[key] = found
-        return built if built or not or_null else None
+def _object(constants: dict[str, Any], dynamic: list[tuple[str, Evaluate]], not_empty: bool) -> Evaluate:
+    def build(value: Any) -> dict[str, Any]:
+        built = {key: found for key, evaluate in dynamic if (found := evaluate(value)) is not None}
+        if constants:
+            built |= constants
+        elif not_empty and not built:
+            raise RequiredMissing
+        return built
 
     return build
 

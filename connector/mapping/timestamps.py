@@ -9,17 +9,23 @@ from decimal import Decimal
 from math import floor
 from typing import Any
 
-from connector.mapping.contract_rules import describe
+from connector.mapping.contract_rules import describe, unreadable_time
 from connector.mapping.faults import ValueFault
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  UTC by definition; nothing here carries a zone
 _EXPECTED = "an ISO 8601 time or a number since 1970"
 _PER_SECOND: Mapping[str, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_MILLISECONDS_FROM = 10**11
+_MICROSECONDS_FROM = 10**14
+_NANOSECONDS_FROM = 10**17
 _DAY_SECONDS = 86_400
+_DAYS_KEPT_MAX = 1_000
+_day_texts: dict[int, str] = {}
+_MINUTE_TEXTS = [f"{minute // 60:02}:{minute % 60:02}:" for minute in range(1_440)]
+_SECOND_TEXTS = [f"{second:02}" for second in range(60)]
 _UNITS = ("s", "ms", "us", "ns", "days")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?")
 _NANOSECONDS = re.compile(r"(\.[0-9]{6})[0-9]+")
-_WHOLE_UTC_LENGTHS = frozenset((19, 20))
 
 
 def utc_text(value: object, unit: object = None) -> str | None:
@@ -30,8 +36,12 @@ def utc_text(value: object, unit: object = None) -> str | None:
     """
     if value is None:
         return None
-    moment = _moment(value, unit)
-    return moment.isoformat(timespec="seconds")
+    if unit is None:  # two short cuts that nearly all messages take
+        if type(value) is int and 0 <= value < _MICROSECONDS_FROM:
+            return _text_of_seconds(value if value < _MILLISECONDS_FROM else value // 1_000)
+        if type(value) is str and (text := _whole_utc(value)) is not None:
+            return text
+    return _moment(value, unit).isoformat(timespec="seconds")
 
 
 def epoch_seconds(value: object, unit: object = None) -> int | None:
@@ -46,12 +56,34 @@ def normalized_occurred(value: object) -> Any:
 
     What is no time stays as it is, and the validation says what is wrong with it.
     """
-    if isinstance(value, str) and len(value) in _WHOLE_UTC_LENGTHS and value[10:11] == "T":
-        return value  # already right, or wrong in a way that the validation names
+    if isinstance(value, str) and unreadable_time(value) is None:
+        return value
     try:
         return utc_text(value)
     except ValueFault:
         return value
+
+
+def _text_of_seconds(seconds: int) -> str:
+    """Put together from parts: a third of what the calendar takes, and messages of one day are the rule."""
+    day, second = divmod(seconds, _DAY_SECONDS)
+    if (day_text := _day_texts.get(day)) is None:
+        if len(_day_texts) >= _DAYS_KEPT_MAX:
+            _day_texts.clear()
+        day_text = _day_texts[day] = (_EPOCH + timedelta(day)).strftime("%Y-%m-%dT")
+    minute, second = divmod(second, 60)
+    return day_text + _MINUTE_TEXTS[minute] + _SECOND_TEXTS[second]
+
+
+def _whole_utc(text: str) -> str | None:
+    """The same for a text that needs cutting alone: extended form, in UTC or without an offset."""
+    if text[10:11] != "T" or text[13:14] != ":" or len(text) > 26:
+        return None
+    try:
+        zone = datetime.fromisoformat(text).tzinfo
+    except ValueError:
+        return None
+    return text[:19] if text[16:17] == ":" and (zone is None or zone is UTC) else None
 
 
 def _moment(value: object, unit: object) -> datetime:
@@ -88,8 +120,8 @@ def _of_number(number: int | float | Decimal, unit: object) -> datetime:
 
 def _guessed(number: int | float | Decimal) -> int:
     size = abs(floor(number))
-    if size < 100_000_000_000:
+    if size < _MILLISECONDS_FROM:
         return 1
-    if size < 100_000_000_000_000:
+    if size < _MICROSECONDS_FROM:
         return 1_000
-    return 1_000_000 if size < 100_000_000_000_000_000 else 1_000_000_000
+    return 1_000_000 if size < _NANOSECONDS_FROM else 1_000_000_000
