@@ -17,6 +17,7 @@ from connector.configuration.catalogue import Path
 TEXT_BYTES_MAX = 1 << 20
 NODES_MAX = 100_000
 DEPTH_MAX = 50
+_TOO_DEEP = f"found values inside each other without end, expected at most {DEPTH_MAX} levels"
 
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -59,6 +60,8 @@ class YamlTree:
             self.faults.append(((), None, f"found {len(text)} characters, expected at most {TEXT_BYTES_MAX}"))
             return None
         try:
+            if self._is_too_deep(text):
+                return None
             root: yaml.Node | None = yaml.compose(text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -70,21 +73,29 @@ class YamlTree:
                 ((), line, f"found the character U+{ord(_character(error)):04X}, which YAML does not allow")
             )
             return None
-        except RecursionError:
-            self.faults.append(
-                ((), None, f"found sections inside each other without end, expected at most {DEPTH_MAX}")
-            )
-            return None
         if root is None:
             self.faults.append(((), None, "found nothing in it, expected sections such as `kafka:`"))
         return root
+
+    def _is_too_deep(self, text: str) -> bool:
+        """Looked for in the events: composing calls itself for every level in C, and a crash of C is no exception."""
+        depth = 0
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > DEPTH_MAX:
+                    self.faults.append(((), event.start_mark.line + 1, _TOO_DEEP))
+                    return True
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+        return False
 
     def _value(self, node: yaml.Node, path: Path, around: tuple[int, ...]) -> Any:
         """The value of a node. `around` holds the nodes that it stands in: an alias may lead back to one of them."""
         self.lines.setdefault(path, _line(node))
         self._nodes += 1
         if id(node) in around or len(around) > DEPTH_MAX or self._nodes > NODES_MAX:
-            self._fault(path, node, f"found values inside each other without end, expected at most {DEPTH_MAX} levels")
+            self._fault(path, node, _TOO_DEEP)
             return None
         around = (*around, id(node))
         if isinstance(node, yaml.MappingNode):

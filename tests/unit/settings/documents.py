@@ -23,12 +23,16 @@ LEAST: dict[str, Any] = {
 }
 
 
+def steps(name: str) -> list[Any]:
+    return [int(step) if step.isdigit() else step for step in name.split("__")]
+
+
 def changed(**values: object) -> dict[str, Any]:
     """`LEAST` with values at paths: `kafka__group_id="x"`, `routes__0__format="avro"`. `...` removes."""
     document: Any = copy.deepcopy(LEAST)
     for name, value in values.items():
-        *above, last = (int(step) if step.isdigit() else step for step in name.split("__"))
-        node = document
+        *above, last = steps(name)
+        node: Any = document
         for step in above:
             node = node[step] if isinstance(node, list) else node.setdefault(step, {})
         if value is ...:
