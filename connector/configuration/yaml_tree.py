@@ -84,7 +84,8 @@ class YamlTree:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > DEPTH_MAX:
-                    self.faults.append(((), event.start_mark.line + 1, _TOO_DEEP))
+                    mark = event.start_mark
+                    self.faults.append(((), mark.line + 1 if mark else None, _TOO_DEEP))
                     return True
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1

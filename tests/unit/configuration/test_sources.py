@@ -9,7 +9,7 @@ import pytest
 
 from connector.configuration import load
 from connector.errors import SettingsError
-from tests.unit.settings.documents import APP_KEY, LEAST, changed, faults, loaded
+from tests.unit.configuration.documents import APP_KEY, LEAST, changed, faults, loaded
 
 EXPECTED_KEY = "expected 22 letters, digits, `_` or `-`"
 

@@ -13,7 +13,7 @@ from connector.configuration.catalogue import catalogue
 from connector.configuration.describe import json_schema, settings_page
 from connector.errors import SettingsError
 from docs.generate import FILES, ROOT
-from tests.unit.settings.documents import LEAST, changed, loaded
+from tests.unit.configuration.documents import LEAST, changed, loaded
 
 
 @pytest.mark.parametrize("name", FILES)
