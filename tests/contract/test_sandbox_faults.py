@@ -227,6 +227,12 @@ def test_events_that_carry_a_value_are_refused(
     assert post(client, [red]).status_code == 200
 
 
+def test_a_refusal_counts_as_a_hit_only_where_an_event_matched(sandbox: RunningSandbox, client: httpx.Client) -> None:
+    sandbox.set_fault(RefuseFault(pointer="/body/name", equals="odd", next=2))
+    names = ["even", "odd", "even", "odd", "odd", "even"]
+    assert [post(client, [event(name)]).status_code for name in names] == [200, 400, 200, 400, 200, 200]
+
+
 @pytest.mark.parametrize("marker", [True, 1, "true", False, None])
 def test_the_standing_marker_refuses_true_alone(sandbox: RunningSandbox, client: httpx.Client, marker: Any) -> None:
     assert post(client, [event(), event(sandbox_refuse=marker)]).status_code == (400 if marker is True else 200)

@@ -65,6 +65,8 @@ class Summary(NamedTuple):
     in_flight_max: int
     first_kept: int
     """The sequence number of the oldest event still held; accepted + 1 when none is."""
+    held_bytes: int
+    """Size of the bodies that are held."""
 
 
 class _Batch(NamedTuple):
@@ -224,6 +226,7 @@ class Ledger:
             self._in_flight,
             self._in_flight_max,
             self.first_kept,
+            self._held_bytes,
         )
 
     async def wait_until(self, condition: Callable[[Summary], bool], within_seconds: float) -> Summary:
