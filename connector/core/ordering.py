@@ -56,7 +56,7 @@ class OrderingGate(Generic[Holder]):
         return admitted
 
     def release(self, keys: Iterable[OrderingKey], batch: Holder) -> list[bytes]:
-        """Frees those of `keys` that `batch` holds. Gives those that have parked records: each must be unparked at once.
+        """Frees those of `keys` that `batch` holds. Gives those with parked records: each must be unparked at once.
 
         A key that stands in two runs of a settled batch is freed once: by then the next batch may hold it already.
         """

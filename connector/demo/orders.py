@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 import fastavro
@@ -77,8 +78,9 @@ def orders(form: Literal["json", "avro"], count: int, seed: int) -> Iterator[Ord
         fate = wrong.get(place)
         customer = f"customer-{rng.randrange(500):03}"
         cancelled = fate is None and rng.random() < 0.05
-        order = {
-            "order_id": f"{form}-{place:06}",
+        order_id = f"{form}-{place:06}"
+        order: dict[str, Any] = {
+            "order_id": order_id,
             "status": "cancelled" if cancelled else "paid",
             "created_at": now_ms - rng.randrange(3_600_000),
             "total": rng.randrange(100, 50_000) / 100,
@@ -89,12 +91,10 @@ def orders(form: Literal["json", "avro"], count: int, seed: int) -> Iterator[Ord
         value = json.dumps(order).encode() if form == "json" else _avro(parsed, order)
         if fate == "decode":
             value = value[: len(value) // 2]
-        yield Order(order["order_id"], customer.encode(), value, fate or ("skipped" if cancelled else "delivered"))
+        yield Order(order_id, customer.encode(), value, fate or ("skipped" if cancelled else "delivered"))
 
 
 def _avro(parsed: Any, order: dict[str, Any]) -> bytes:
-    from decimal import Decimal
-
     out = io.BytesIO()
     out.write(b"\x00" + SCHEMA_ID.to_bytes(4, "big"))
     fastavro.schemaless_writer(out, parsed, order | {"total": Decimal(f"{order['total']:.2f}")})

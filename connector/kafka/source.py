@@ -156,8 +156,7 @@ class Source:
         """Sends a commit without waiting for it; the answer comes to the listener. One is in flight at most."""
         assert self._committing is None
         offsets = [
-            KafkaTopicPartition(*item.partition.name, offset=item.position, metadata=item.metadata)
-            for item in plan
+            KafkaTopicPartition(*item.partition.name, offset=item.position, metadata=item.metadata) for item in plan
         ]
         self._committing = plan
         try:
