@@ -15,12 +15,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 from connector.core.records import CredentialsRefused, TransportFault
 from connector.errors import SettingsError
 from connector.http_thread import HttpThread
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +87,33 @@ class StaticToken:
         return self._token
 
 
+class ReadHangs(Exception):
+    """A file was not read in time."""
+
+
+class FileReads:
+    """Reads files outside the loop, one at a time: a file system that hangs holds one thread, not all of them."""
+
+    def __init__(self, http: HttpThread) -> None:
+        self._http = http
+        self._reading: asyncio.Future[object] | None = None
+
+    async def read(self, function: Callable[[], T]) -> T:
+        """Raises ReadHangs after FILE_READ_SECONDS_MAX; a read that hangs is waited for, not joined by another."""
+        end = time.monotonic() + FILE_READ_SECONDS_MAX
+        while self._reading is not None and not self._reading.done():
+            await self._wait(self._reading, end)
+        reading = asyncio.wrap_future(self._http.run_blocking(function))
+        self._reading = cast("asyncio.Future[object]", reading)
+        await self._wait(reading, end)
+        return reading.result()
+
+    async def _wait(self, reading: asyncio.Future[Any], end: float) -> None:
+        done, _ = await asyncio.wait([reading], timeout=max(0.0, end - time.monotonic()))
+        if not done:
+            raise ReadHangs(f"could not be read within {FILE_READ_SECONDS_MAX:.0f} s")
+
+
 FileIdentity: TypeAlias = tuple[int, int, int, int]
 """(device, inode, modification time in ns, size): another one means that the file was written or replaced."""
 
@@ -98,6 +128,7 @@ class TokenFile:
     def __init__(self, path: str, http: HttpThread) -> None:
         self._path = path
         self._http = http
+        self._reads = FileReads(http)
         self._token: Token | None = None
         self._identity: FileIdentity | None = None
         self._complaint = ""
@@ -142,12 +173,10 @@ class TokenFile:
 
     async def _look(self) -> Token | NoToken:
         path, identity = self._path, self._identity
-        reading = asyncio.wrap_future(self._http.run_blocking(lambda: _read_if_changed(path, identity)))
-        done, _ = await asyncio.wait([reading], timeout=FILE_READ_SECONDS_MAX)
-        if not done:
-            reading.cancel()
-            return unavailable(f"{path!r} could not be read within {FILE_READ_SECONDS_MAX:.0f} s")
-        found = reading.result()
+        try:
+            found = await self._reads.read(lambda: _read_if_changed(path, identity))
+        except ReadHangs as hangs:
+            return unavailable(f"airship.auth.bearer_token_file {path!r}: {hangs}")
         if isinstance(found, str):
             if found != self._complaint:
                 logger.warning("bearer_token_file %r: %s", path, found)

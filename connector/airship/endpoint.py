@@ -5,7 +5,7 @@ Everything that can be wrong without the world outside is found here, as Setting
 
 from __future__ import annotations
 
-import asyncio
+import time
 from typing import NamedTuple
 
 from connector.airship.addresses import Address, endpoint_address, find_proxy, token_address
@@ -82,4 +82,4 @@ def _credentials(settings: AirshipSettings, app_key: str, http: HttpThread) -> t
         http=http,
         seconds_max=min(TOKEN_SECONDS_MAX, settings.request_timeout_ms / 1000),
     )
-    return RenewedToken(request, lambda: asyncio.get_running_loop().time()), client
+    return RenewedToken(request, time.monotonic), client

@@ -20,7 +20,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from connector.airship.auth import Issued, NoToken, Token, unavailable
+from connector.airship.auth import FileReads, Issued, NoToken, ReadHangs, Token, unavailable
 from connector.airship.client import HttpClient
 from connector.airship.connection import ExchangeFault
 from connector.core.records import CredentialsRefused, HttpAnswer
@@ -34,7 +34,6 @@ ASSERTION_SECONDS = 300
 LIFE_SECONDS_DEFAULT = 3600.0
 """Where the answer does not say: the documented life. A token that ends earlier is answered by a 401, and renewed."""
 LIFE_SECONDS_MAX = 86_400.0
-KEY_READ_SECONDS_MAX = 5.0
 KEY_BYTES_MAX = 64 * 1024
 
 Proof: TypeAlias = tuple[dict[str, str], dict[str, str]]
@@ -61,6 +60,7 @@ class TokenRequest:
         self._token_url = token_url
         self._client = client
         self._http = http
+        self._reads = FileReads(http)
         self._seconds_max = seconds_max
 
     def __call__(self) -> asyncio.Task[Issued | NoToken]:
@@ -96,12 +96,10 @@ class TokenRequest:
 
     async def _sign(self, path: str) -> Proof | NoToken:
         """The key is read for each assertion, so that another one in the file is used without a restart."""
-        reading = asyncio.wrap_future(self._http.run_blocking(lambda: _load_key(path)))
-        done, _ = await asyncio.wait([reading], timeout=KEY_READ_SECONDS_MAX)
-        if not done:
-            reading.cancel()
-            return unavailable(f"private_key_file {path!r} could not be read within {KEY_READ_SECONDS_MAX:.0f} s")
-        key = reading.result()
+        try:
+            key = await self._reads.read(lambda: _load_key(path))
+        except ReadHangs as hangs:
+            return unavailable(f"airship.auth.oauth.private_key_file {path!r}: {hangs}")
         if isinstance(key, str):
             return CredentialsRefused(f"airship.auth.oauth.private_key_file {path!r}: {key}")
         return {}, {"assertion": self._assertion(key)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
+import queue
 import socket
 import ssl
 import struct
@@ -24,9 +25,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from connector.airship.sender import Answered, Sender
+from connector.core.records import Answer
+from connector.http_thread import HttpThread
 from connector.settings import AirshipSettings
 
 SECONDS_MAX = 10.0
+REQUESTS_MAX = 16
 OK_BODY = b'{"ok": true, "operation_id": "df6a6b50-9843-7894-1235-12aed4489489"}'
 
 
@@ -180,6 +185,29 @@ def airship_settings(url: str, **changed: object) -> AirshipSettings:
         "request_timeout_ms": 9_000,
     }
     return AirshipSettings.model_validate(fields | changed)
+
+
+class Desk:
+    """A started sender and its queue."""
+
+    def __init__(self, http: HttpThread, url: str, **changed: object) -> None:
+        self.answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
+        self.sender = Sender(airship_settings(url, **changed), REQUESTS_MAX, http, self.answers)
+        self.sender.start()
+
+    def post(self, request_id: int = 1, body: bytes = b"[{}]", **more: object) -> Answer:
+        self.sender.send(request_id, body, **more)  # type: ignore[arg-type]
+        answered = self.answers.get(timeout=SECONDS_MAX)
+        assert answered.request_id == request_id
+        assert 0 <= answered.seconds < SECONDS_MAX
+        return answered.answer
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sender.stop(SECONDS_MAX)
+        assert self.sender.in_flight == 0
 
 
 class Authority:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import queue
 import socket
 import threading
 import time
@@ -14,12 +13,9 @@ import pytest
 
 from connector import __version__
 from connector.airship.answer_reader import BODY_BYTES_MAX
-from connector.airship.sender import Answered, Sender
 from connector.core.records import HttpAnswer, TransportFault
 from connector.http_thread import HttpThread
-from tests.contract.loopback import OK_BODY, SECONDS_MAX, Exchange, airship_settings, loopback
-
-REQUESTS_MAX = 16
+from tests.contract.loopback import OK_BODY, REQUESTS_MAX, SECONDS_MAX, Desk, Exchange, loopback
 
 
 @pytest.fixture
@@ -29,29 +25,6 @@ def http() -> Iterator[HttpThread]:
     yield thread
     assert thread.stop(SECONDS_MAX)
     thread.raise_if_failed()
-
-
-class Desk:
-    """A started sender and its queue."""
-
-    def __init__(self, http: HttpThread, url: str, **changed: object) -> None:
-        self.answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
-        self.sender = Sender(airship_settings(url, **changed), REQUESTS_MAX, http, self.answers)
-        self.sender.start()
-
-    def post(self, request_id: int = 1, body: bytes = b"[{}]", **more: object) -> object:
-        self.sender.send(request_id, body, **more)  # type: ignore[arg-type]
-        answered = self.answers.get(timeout=SECONDS_MAX)
-        assert answered.request_id == request_id
-        assert 0 <= answered.seconds < SECONDS_MAX
-        return answered.answer
-
-    def __enter__(self) -> Desk:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.sender.stop(SECONDS_MAX)
-        assert self.sender.in_flight == 0
 
 
 def answer_ok(exchange: Exchange) -> None:
