@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Set
 from pathlib import Path as FilePath
 from typing import Any
@@ -104,8 +105,31 @@ def _partial(model: type[BaseModel], tree: Mapping[str, Any], above: Path, inval
 def _check(settings: Settings, invalid: Set[Path], source: Source, *, try_clients: bool) -> None:
     for path, text in cross_faults(settings, invalid):
         source.fault(source.origin_of(path), path, text)
-    if not any(path in invalid for path in (("kafka",), ("kafka", "properties"))) and try_clients:
+    if not any(path[:1] in {("routes",), ("validation",)} for path in invalid):
+        _compile_routes(settings, source)
+    if try_clients and not any(path in invalid for path in (("kafka",), ("kafka", "properties"))):
         _try_clients(settings, invalid, source)
+
+
+def _compile_routes(settings: Settings, source: Source) -> None:
+    """Expressions and literals are checked here, with their lines: a wrong template stops the start, not the stream."""
+    from connector.mapping.routes import compile_routes
+
+    try:
+        compile_routes(settings.routes, settings.validation)
+    except SettingsError as error:
+        told = {fault.path for fault in source.faults}
+        for line in error.faults:
+            name, _, text = line.partition(": ")
+            path = _path_of(name)
+            if path not in told:
+                source.fault(source.origin_of(path), path, text)
+
+
+def _path_of(name: str) -> Path:
+    """`routes[0].event.body` as a path."""
+    steps = re.findall(r"[^.\[\]]+|\[\d+\]", name)
+    return tuple(int(step[1:-1]) if step.startswith("[") else step for step in steps)
 
 
 def _try_clients(settings: Settings, invalid: Set[Path], source: Source) -> None:
