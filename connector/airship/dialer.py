@@ -64,7 +64,6 @@ class Dialer:
             await self._look_up(), happy_eyeballs_delay=HAPPY_EYEBALLS_SECONDS, interleave=1
         )
         try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             connection = Connection(sock.dup(), self._buffer)
         except OSError:
             sock.close()
