@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -145,11 +146,25 @@ class Bench:
             child = subprocess.Popen(
                 [sys.executable, "-m", "connector", "run", "--stop-at-end", "-c", str(config)], stdout=out, stderr=out
             )
-            _, status, used = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
+            used, rss_max_mb = _until_end(child)
         if child.returncode != 0:
             raise RuntimeError(f"the connector ended with {child.returncode}: {log.read_text()[-2000:]}")
-        return Measured(size, used.ru_utime + used.ru_stime, time.monotonic() - started, used.ru_maxrss / 1024)
+        return Measured(size, used.ru_utime + used.ru_stime, time.monotonic() - started, rss_max_mb)
+
+
+def _until_end(child: subprocess.Popen[bytes]) -> tuple[resource.struct_rusage, float]:
+    """What it used, and its peak RSS in MB as the kernel last told it: `ru_maxrss` would begin with this process's."""
+    rss_max_mb = 0.0
+    status = Path(f"/proc/{child.pid}/status")
+    while True:
+        told = status.read_text()
+        if "VmHWM:" in told:
+            rss_max_mb = int(told.split("VmHWM:")[1].split()[0]) / 1024
+        ended, code, used = os.wait4(child.pid, os.WNOHANG)
+        if ended:
+            child.returncode = os.waitstatus_to_exitcode(code)
+            return used, rss_max_mb
+        time.sleep(0.02)
 
 
 def table(costs: Mapping[str, Sequence[Cost]]) -> str:
