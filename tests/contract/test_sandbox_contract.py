@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -271,6 +272,14 @@ def test_one_bad_event_refuses_all_and_is_named(
 def test_what_the_contract_allows_is_accepted(client: httpx.Client, good: dict[str, Any]) -> None:
     answer = post(client, [good])
     assert answer.status_code == 200, answer.text
+
+
+def test_a_number_that_no_double_holds_is_a_number(sandbox: RunningSandbox, client: httpx.Client) -> None:
+    big = json.dumps(event(amount="X")).replace('"X"', "1e999")
+    assert post(client, f"[{big}]").status_code == 200
+    assert post(client, f"[{big}, {json.dumps(event('Bad'))}]").json()["details"]["path"] == "[1].body.name"
+    assert client.get("/sandbox/events?format=ndjson").text.count("1e999") == 1
+    assert sandbox.events()[0].event["body"]["properties"]["amount"] == Decimal("1e999")
 
 
 @pytest.mark.parametrize(

@@ -2,31 +2,30 @@
 
 All or nothing: the first event with a fault refuses the whole request, and the answer names the place of the fault the
 way the options ask for. Whether an event is valid is decided where the connector decides it too
-(`connector.mapping.contract`), so that the two cannot come apart; what the connector cannot know beforehand is a
+(`connector.mapping`), so that the two cannot come apart; what the connector cannot know beforehand is a
 `refuse` rule.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
 
+from connector.airship.sandbox.bodies import NOT_JSON, cut, decode, is_bare
 from connector.airship.sandbox.fault_rules import RefuseFault
 from connector.airship.sandbox.faults import Marker, StandingRule
 from connector.airship.sandbox.options import APP_KEY, BODY_BYTES_MAX, EVENTS_MAX, ColumnUnit, SandboxOptions
 from connector.airship.sandbox.places import Place, line_and_column, offset_of, place_of, pointer_place, spell, value_at
-from connector.core.records import Fault
-
-FaultsOf: TypeAlias = Callable[[object, float], tuple[Fault, ...]]
+from connector.mapping.acceptance import Acceptance, Accepts
+from connector.mapping.contract import faults_of
+from connector.settings import ValidationSettings
 
 MEDIA_TYPE = "application/vnd.urbanairship+json"
 _BYTE = re.compile(r"\(byte (\d+)\)")
-_decode = msgspec.json.Decoder().decode
-_decode_raw = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +98,10 @@ def app_key_fault(app_key: str | None, expected: str | None) -> str | None:
 class ContractCheck:
     """Judges bodies. Holds no state but the options, the validator and the marker that stands in every sandbox."""
 
-    def __init__(self, options: SandboxOptions, faults_of: FaultsOf | None = None) -> None:
+    def __init__(self, options: SandboxOptions) -> None:
         self._options = options
-        self._faults_of = faults_of or (_contract() if options.validation == "full" else None)
+        limits = ValidationSettings()
+        self._acceptance = Acceptance(limits, BODY_BYTES_MAX) if options.validation == "full" else None
         always = RefuseFault()  # `sandbox_refuse: true` among an event's properties
         self._always: Marker = (StandingRule(0, always, 0.0, None), always)
 
@@ -109,64 +109,69 @@ class ContractCheck:
         """What becomes of a body; counts a hit for the marker that refused it."""
         if len(body) > BODY_BYTES_MAX:
             return Refusal(413, f"The body has {len(body)} bytes; at most {BODY_BYTES_MAX} are accepted.")
-        markers = [marker for marker in (*markers, self._always) if _may_match(marker[1], body)]
-        if self._faults_of is None and not markers:
-            return self._count_only(body)
         try:
-            decoded = _decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+            events = cut(body)
+            if not 1 <= len(events) <= EVENTS_MAX:
+                detail = f"Found {len(events)} events."
+                return Refusal(400, f"The body must have 1 to {EVENTS_MAX} events.", 1, len(events), detail)
+            jury = self._jury(body, now_seconds, markers)
+            for index, event in enumerate(events):
+                guilty = jury.guilt(index, event)
+                if guilty is not None:
+                    return self._refusal(body, events, guilty, jury)
+        except msgspec.ValidationError:
+            return Refusal(400, "The body must be an array of events.", 1)
+        except NOT_JSON as fault:
             return _malformed(body, fault)
-        events = decoded if isinstance(decoded, list) else [decoded]
-        shape = _shape_refusal(decoded, events)
-        if shape is not None:
-            return shape
-        for index, event in enumerate(events):
-            guilty = self._guilt(index, event, now_seconds, markers)
-            if guilty is not None:
-                return self._refusal(body, decoded, guilty, now_seconds, markers)
         return Accepted(len(events))
 
-    def _count_only(self, body: bytes) -> Verdict:
-        try:
-            if body.lstrip()[:1] == b"{":
-                _decode(body)
-                count = 1
-            else:
-                count = len(_decode_raw(body))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-            return _malformed(body, fault)
-        return _count_refusal(count) or Accepted(count)
+    def _jury(self, body: bytes, now_seconds: float, markers: Sequence[Marker]) -> _Jury:
+        accepts = _anything if self._acceptance is None else self._acceptance.at(now_seconds)
+        possible = [marker for marker in (*markers, self._always) if _may_match(marker[1], body)]
+        return _Jury(accepts, now_seconds, possible)
 
-    def _guilt(self, index: int, event: object, now_seconds: float, markers: Sequence[Marker]) -> _Guilty | None:
-        if self._faults_of is not None:
-            faults = self._faults_of(event, now_seconds)
-            if faults:
-                first = faults[0]
-                detail = f"Expected {first.expected}, found {first.found}."
-                return _Guilty(index, place_of(event, first.field), detail)
+    def _refusal(self, body: bytes, events: Sequence[bytes], guilty: _Guilty, jury: _Jury) -> Refusal:
+        if guilty.rule is not None:
+            guilty.rule.hits += 1
+        index: int | None = guilty.index
+        if self._options.path == "wrong":
+            index = next((at for at, event in enumerate(events) if jury.guilt(at, event) is None), None)
+        place: Place | None = None
+        if index is not None:
+            place = guilty.place if is_bare(body) else (index, *guilty.place)
+        offset = None if place is None else offset_of(body, place)
+        by_rule = guilty.rule is not None
+        code = 3 if by_rule else 2
+        return Refusal(guilty.status, guilty.error, code, len(events), guilty.detail, place, offset, by_rule)
+
+
+@dataclass(frozen=True, slots=True)
+class _Jury:
+    """Looks at the events of one body. Cheap for good ones: only what is not accepted by its bytes is decoded."""
+
+    accepts: Accepts
+    now_seconds: float
+    markers: Sequence[Marker]
+
+    def guilt(self, index: int, text: bytes) -> _Guilty | None:
+        accepted = self.accepts(text)
+        markers = [marker for marker in self.markers if _may_match(marker[1], text)]
+        if accepted and not markers:
+            return None
+        event = decode(text)
+        faults = () if accepted else faults_of(event, self.now_seconds)
+        if faults:
+            detail = f"Expected {faults[0].expected}, found {faults[0].found}."
+            return _Guilty(index, place_of(event, faults[0].field), detail)
         for standing, rule in markers:
             match = value_at(event, pointer_place(rule.pointer))
             if match is not None and _same(match[1], rule.equals):
                 return _Guilty(index, match[0], rule.error, rule.error, rule.status, standing)
         return None
 
-    def _refusal(
-        self, body: bytes, decoded: object, guilty: _Guilty, now_seconds: float, markers: Sequence[Marker]
-    ) -> Refusal:
-        if guilty.rule is not None:
-            guilty.rule.hits += 1
-        events = decoded if isinstance(decoded, list) else [decoded]
-        index: int | None = guilty.index
-        if self._options.path == "wrong":
-            innocent = (i for i, event in enumerate(events) if not self._guilt(i, event, now_seconds, markers))
-            index = next(innocent, None)
-        place: Place | None = None
-        if index is not None:
-            place = (index, *guilty.place) if isinstance(decoded, list) else guilty.place
-        offset = None if place is None else offset_of(body, place)
-        by_rule = guilty.rule is not None
-        code = 3 if by_rule else 2
-        return Refusal(guilty.status, guilty.error, code, len(events), guilty.detail, place, offset, by_rule)
+
+def _anything(_event: bytes) -> bool:
+    return True
 
 
 def answer_of(refusal: Refusal, body: bytes, options: SandboxOptions) -> dict[str, object]:
@@ -193,19 +198,7 @@ def _location(body: bytes, offset: int, unit: ColumnUnit) -> dict[str, int]:
     return {"line": line, "column": column}
 
 
-def _shape_refusal(decoded: object, events: Sequence[object]) -> Refusal | None:
-    if not isinstance(decoded, list | dict):
-        return Refusal(400, "The body must be an array of events.", 1)
-    return _count_refusal(len(events))
-
-
-def _count_refusal(count: int) -> Refusal | None:
-    if 1 <= count <= EVENTS_MAX:
-        return None
-    return Refusal(400, f"The body must have 1 to {EVENTS_MAX} events.", 1, count, f"Found {count} events.")
-
-
-def _malformed(body: bytes, fault: msgspec.DecodeError | UnicodeDecodeError | RecursionError) -> Refusal:
+def _malformed(body: bytes, fault: Exception) -> Refusal:
     if isinstance(fault, RecursionError):
         return Refusal(400, "The body is nested too deep.", 0)
     try:
@@ -227,9 +220,3 @@ def _may_match(rule: RefuseFault, body: bytes) -> bool:
 
 def _same(found: object, wanted: object) -> bool:
     return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
-
-
-def _contract() -> FaultsOf:
-    from connector.mapping.contract import faults_of
-
-    return faults_of

@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
 
-import msgspec
+from connector.airship.sandbox.bodies import cut, decode, on_one_line
 
 _FAILURES_MAX = 20
-_decode_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_any = msgspec.json.Decoder().decode
 
 
 class AcceptedEvent(NamedTuple):
@@ -33,7 +31,7 @@ class AcceptedEvent(NamedTuple):
 
     @property
     def event(self) -> Any:
-        return _decode_any(self.raw)
+        return decode(self.raw)
 
 
 class RequestEntry(NamedTuple):
@@ -150,7 +148,7 @@ class Ledger:
         """Takes the events of an accepted body into the ledger; from here on they are stored."""
         if self._record is not None:
             # Written and flushed first: what the counts claim is in the file, even if the process is killed next.
-            self._record.write(b"".join(line + b"\n" for line in events_in(body)))
+            self._record.write(b"".join(on_one_line(event) + b"\n" for event in cut(body)))
             self._record.flush()
         request.stored = True
         first = self._accepted + 1
@@ -203,11 +201,11 @@ class Ledger:
         for batch in self._batches:
             if batch.last <= above:
                 continue
-            for sequence, raw in enumerate(events_in(batch.body), batch.first):
+            for sequence, event in enumerate(cut(batch.body), batch.first):
                 if limit is not None and len(found) >= limit:
                     return found
                 if sequence > above:
-                    found.append(AcceptedEvent(sequence, batch.request, batch.arrived, raw))
+                    found.append(AcceptedEvent(sequence, batch.request, batch.arrived, on_one_line(event)))
         return found
 
     def requests(self, after: int = 0, limit: int | None = None) -> list[RequestEntry]:
@@ -272,16 +270,3 @@ class Ledger:
         if self._record is not None:
             self._record.close()
             self._record = None
-
-
-def events_in(body: bytes) -> Iterator[bytes]:
-    """Cuts an accepted body into its events, each on one line."""
-    if body.lstrip()[:1] == b"[":
-        for raw in _decode_batch(body):
-            yield _on_one_line(bytes(raw))
-    else:
-        yield _on_one_line(body.strip())
-
-
-def _on_one_line(raw: bytes) -> bytes:
-    return msgspec.json.format(raw, indent=-1) if b"\n" in raw or b"\r" in raw else raw

@@ -41,7 +41,7 @@ class _Grant:
     scopes: frozenset[str]
 
 
-class TokenFault(Exception):  # noqa: N818  a refusal to answer with, not an error of the program
+class TokenFault(Exception):
     """What the token endpoint answers to bad credentials."""
 
     def __init__(self, status: int, error: str, description: str) -> None:
