@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,19 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from connector.airship.sandbox import RunningSandbox, running_sandbox
+from connector.airship.sandbox import (
+    ConcurrencyFault,
+    DropFault,
+    ExpireTokensFault,
+    LatencyFault,
+    RefuseFault,
+    RequestEntry,
+    RunningSandbox,
+    StatusFault,
+    Summary,
+    UnreachableFault,
+    running_sandbox,
+)
 from connector.cli.sandbox import sandbox_command
 from connector.settings import AirshipSettings
 from tests.contract.sandbox_requests import HEADERS, SEED, event
@@ -120,3 +133,18 @@ def test_a_taken_port_ends_with_2_and_says_what_to_do(taken: RunningSandbox) -> 
     result = CliRunner().invoke(sandbox_command, ["--port", str(taken.port)])
     assert result.exit_code == 2
     assert "another --port" in result.output
+
+
+def test_the_manual_names_every_flag_every_fault_with_its_fields_and_every_page() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+    flags = [flag for parameter in sandbox_command.params for flag in (*parameter.opts, *parameter.secondary_opts)]
+    rules = [StatusFault, LatencyFault, DropFault, ExpireTokensFault, RefuseFault, ConcurrencyFault, UnreachableFault]
+    fields = [field for rule in rules for field in rule.__struct_fields__]
+    kinds = [rule.__struct_config__.tag for rule in rules]
+    named = [*flags, *fields, *kinds, *Summary._fields, *RequestEntry._fields, "sequence", "arrived"]
+    assert [name for name in named if f"`{name}" not in manual] == []
+    with running_sandbox() as sandbox, httpx.Client(base_url=sandbox.base_url, trust_env=False) as client:
+        pages = re.findall(r"^\| `(GET|POST|DELETE) (/sandbox/\w+)", manual, re.MULTILINE)
+        assert len(pages) == 9
+        for method, path in pages:
+            assert client.request(method, path, json={"fault": "drop", "stored": True, "next": 1}).status_code != 404
