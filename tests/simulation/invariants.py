@@ -1,0 +1,138 @@
+"""What must hold after every step: the seven invariants, checked against evidence that the models gathered themselves.
+
+An epoch is one partition as one member holds it, from one assignment to its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from connector.core.engine import CommitItem, Engine
+from connector.core.partition import Partition
+from connector.core.progress import OffsetRange
+from tests.simulation.kafka_model import EventId, ModelRecord
+
+Epoch: TypeAlias = tuple[int, int]
+"""(member, epoch of its engine)."""
+
+Posted: TypeAlias = Literal["open", "failed", "delivered"]
+
+
+class Violation(AssertionError):
+    """An invariant does not hold."""
+
+
+def require(holds: bool, invariant: str, found: str) -> None:
+    if not holds:
+        raise Violation(f"invariant {invariant}: {found}")
+
+
+@dataclass(slots=True)
+class EpochLedger:
+    """What one epoch began with, and what it did."""
+
+    named: frozenset[int]
+    """Offsets that the commit it began with names as settled."""
+    posted: dict[EventId, Posted] = field(default_factory=dict)
+    stored: set[EventId] = field(default_factory=set)
+    last_of_key: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+
+
+class Ledger:
+    def __init__(self) -> None:
+        self.records: dict[tuple[int, int], ModelRecord] = {}
+        self.delivered: set[EventId] = set()
+        self.reported: set[tuple[int, int]] = set()
+        self.skipped: set[tuple[int, int]] = set()
+        self.stored: dict[EventId, int] = {}
+        self._epochs: dict[Epoch, EpochLedger] = {}
+
+    def began(self, epoch: Epoch, named: frozenset[int]) -> None:
+        self._epochs[epoch] = EpochLedger(named)
+
+    def is_settled(self, record: ModelRecord) -> bool:
+        """Whether there is evidence for all of it."""
+        place = (record.partition(), record.at)
+        if record.kind == "skipped":
+            return place in self.skipped
+        if record.is_rejected and place not in self.reported:
+            return False
+        return all(
+            EventId(*place, index) in self.delivered for index, kind in enumerate(record.events) if kind == "good"
+        )
+
+    # -- what happened -----------------------------------------------------------------------------------------------
+
+    def post(self, runs: Iterable[tuple[Epoch, Sequence[EventId]]]) -> None:
+        for epoch, events in runs:
+            known = self._epochs[epoch]
+            for event in events:
+                before = known.posted.get(event, "failed")
+                require(before == "failed", "7", f"{event} is posted again although it is {before} in epoch {epoch}")
+                require(event.offset not in known.named, "7", f"{event} was named as settled by the commit before")
+                known.posted[event] = "open"
+
+    def answered(self, runs: Iterable[tuple[Epoch, Sequence[EventId]]], *, delivered: bool) -> None:
+        for epoch, events in runs:
+            posted = self._epochs[epoch].posted
+            for event in events:
+                posted[event] = "delivered" if delivered else "failed"
+                if delivered:
+                    self.delivered.add(event)
+
+    def was_stored(self, runs: Iterable[tuple[Epoch, Sequence[EventId]]]) -> None:
+        for epoch, events in runs:
+            known = self._epochs[epoch]
+            for event in events:
+                self.stored[event] = self.stored.get(event, 0) + 1
+                key = self.records[event.partition, event.offset].ordering_key
+                if key is None or event in known.stored:
+                    continue
+                known.stored.add(event)
+                place, last = (event.offset, event.index), known.last_of_key.get(key, (-1, -1))
+                require(place > last, "5", f"{event} of key {key!r} arrived after {last} in epoch {epoch}")
+                known.last_of_key[key] = place
+
+    # -- checks ------------------------------------------------------------------------------------------------------
+
+    def check_letter(self, record: ModelRecord) -> None:
+        require(record.is_rejected, "2", f"{record.name}@{record.at} is good and goes to the dead letters")
+
+    def check_commit(self, item: CommitItem, ahead: Iterable[OffsetRange]) -> None:
+        """Nothing below the position, and nothing in the ranges above it, is without evidence."""
+        number = item.partition.name.partition
+        for (partition, offset), record in self.records.items():
+            if partition != number or self.is_settled(record):
+                continue
+            require(offset >= item.position, "1", f"{record.name}: position {item.position}, {offset} is not settled")
+            for r in ahead:
+                require(not r.start <= offset < r.end, "2", f"{record.name}: {offset} in the metadata, not settled")
+
+    def check_engine(self, engine: Engine, records_max: int, bytes_max: int) -> None:
+        partitions = engine.partitions.values()
+        for item in engine.commit_plan({}):
+            ahead = item.partition.progress.settled_ahead()
+            self.check_commit(item, ahead)
+            if ahead and not engine.metadata_refused:
+                require(bool(item.metadata), "7", f"{item.partition}: {ahead} are settled and not in the metadata")
+        records = sum(len(partition.progress) for partition in partitions)
+        require(engine.window_records == records, "4", f"window says {engine.window_records}, {records} are held")
+        require(records <= records_max, "4", f"{records} records are held, the limit is {records_max}")
+        held = sum(partition.window_bytes for partition in partitions)
+        require(engine.window_bytes == held, "4", f"window says {engine.window_bytes} bytes, partitions say {held}")
+        require(held <= bytes_max, "4", f"{held} bytes are held, the limit is {bytes_max}")
+        for partition in partitions:
+            weight = partition.window_bytes
+            require(weight == 0 if not len(partition.progress) else weight >= 0, "4", f"{partition}: {weight} bytes")
+        self._check_keys(engine)
+
+    def _check_keys(self, engine: Engine) -> None:
+        carried: dict[tuple[Partition, bytes], int] = {}
+        for request, batch in engine.in_flight.items():
+            for partition, entries in batch.runs:
+                for entry in entries:
+                    if entry[1] is not None:
+                        other = carried.setdefault((partition, entry[1]), request)
+                        require(other == request, "5", f"key {entry[1]!r} of {partition} is in two requests")
