@@ -39,7 +39,7 @@ def accepted(document: object) -> bool:
         changed(delivery__batch={"bytes_max": "1MiB"}),
         changed(delivery__batch={"bytes_max": 2_000_000}),
         changed(delivery__rate_limit={"events_per_second": None}),
-        changed(routes__0__event={"body": {"name": "purchased"}}),
+        changed(routes__0__event={"user": {"named_user_id": "${{ id }}"}, "body": {"name": "purchased"}}),
         changed(routes=[{"topics_pattern": "orders-.*", "name": "orders"}]),
     ],
 )
