@@ -1,0 +1,292 @@
+"""One member of the group: the real engine, driven as the loop drives it, with the models around it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from random import Random
+from typing import TYPE_CHECKING
+
+from connector.core.engine import Engine, EngineLimits, SendRequest, WriteDeadLetter
+from connector.core.outcomes import Delivered
+from connector.core.partition import Partition
+from connector.core.records import Answer, Entry, Fault, NextOffset, PreparedRun, Reject, SchemaWait, TopicPartition
+from tests.simulation.committing import CommitResult, Committer
+from tests.simulation.dead_letter_model import Report
+from tests.simulation.invariants import Epoch, require
+from tests.simulation.kafka_model import EventId, ModelRecord
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+COMMIT_SECONDS = 0.3
+DRAIN_SECONDS = 9.0
+_PROBE_SECONDS = 5.0
+
+
+class Member:
+    def __init__(self, world: World, number: int, limits: EngineLimits) -> None:
+        self.world = world
+        self.number = number
+        self.limits = limits
+        self.engine = Engine(limits, Random(world.random.random()))
+        self.committer = Committer(self)
+        self.fetch: dict[TopicPartition, int] = {}
+        self.grants: dict[TopicPartition, int] = {}
+        self.paused: set[TopicPartition] = set()
+        self.answers: deque[tuple[int, Answer]] = deque()
+        self.reports: deque[tuple[int, Report]] = deque()
+        self.requests_open = 0
+        self.letters_open = 0
+        self.dead = False
+        self.stopping = False
+        self.lost_pending = False
+        self.membership_lost = False
+        self.read_bytes_max = 0
+        self.draining: Iterator[None] | None = None
+        self._commit_at = 0.0
+        self._carried: dict[int, list[tuple[Epoch, list[EventId]]]] = {}
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    def tick(self, stages_max: int = 99) -> None:
+        """One turn of the loop; `stages_max`: killed after so many of its stages."""
+        if self.draining is not None:
+            if next(self.draining, self) is self:
+                self.draining = None
+            return
+        if self.lost_pending:
+            self.lost()
+        stages: tuple[Callable[[], None], ...] = (
+            self.take_answers,
+            self.take_reports,
+            self._look_up_schemas,
+            self.act,
+            self._read,
+            self.act,
+            self._commit,
+        )
+        for stage in stages[:stages_max]:
+            stage()
+            self.check()
+
+    def check(self) -> None:
+        window = self.limits.window
+        self.world.ledger.check_engine(self.engine, window.records_max, window.bytes_max + self.read_bytes_max)
+
+    def take_answers(self) -> None:
+        while self.answers:
+            request, answer = self.answers.popleft()
+            carried = self._carried.pop(request)
+            report = self.engine.answered(request, answer, self.world.timeline.now)
+            said_ok = getattr(answer, "status", 0) == 200 and getattr(answer, "body", b"").startswith(b'{"ok": true')
+            require(isinstance(report.outcome, Delivered) == said_ok, "2", f"{answer} counts as {report.outcome}")
+            self.world.ledger.answered(carried, delivered=said_ok)
+
+    def take_reports(self) -> None:
+        while self.reports:
+            self._reported(*self.reports.popleft())
+
+    def _reported(self, letter_id: int, report: Report) -> None:
+        now = self.world.timeline.now
+        if report == "not taken":
+            self.engine.rejects.not_taken(letter_id, now)
+        elif report == "failed":
+            self.letters_open -= 1
+            self.engine.rejects.failed(letter_id, "down", now)
+        else:
+            self.letters_open -= 1
+            letter = self.engine.dead_letter_reported(letter_id)
+            self.world.ledger.reported.add((letter.partition.name.partition, letter.offset))
+
+    def act(self) -> None:
+        for action in self.engine.actions(self.world.timeline.now):
+            if isinstance(action, SendRequest):
+                self._send(action)
+            else:
+                self._write(action)
+
+    def _send(self, action: SendRequest) -> None:
+        runs = [
+            (
+                (self.number, partition.epoch),
+                [EventId(partition.name.partition, entry[0], _index(entry)) for entry in entries],
+            )
+            for partition, entries in action.batch.runs
+        ]
+        for partition, _ in action.batch.runs:
+            require(not partition.gone, "3", f"{partition} is sent although it was given away")
+        self._carried[action.request_id] = runs
+        self.requests_open += 1
+        self.world.post(runs, action.batch.body(), lambda answer: self._answer(action.request_id, answer))
+
+    def _answer(self, request_id: int, answer: Answer) -> None:
+        self.requests_open -= 1
+        self.answers.append((request_id, answer))
+
+    def _write(self, action: WriteDeadLetter) -> None:
+        letter = action.letter
+        record = letter.reject.record
+        assert isinstance(record, ModelRecord)
+        self.world.ledger.check_letter(record)
+        self.letters_open += 1
+
+        def report(said: Report) -> None:
+            if said == "not taken":
+                self.letters_open -= 1
+                self._reported(letter.letter_id, said)
+            else:
+                self.reports.append((letter.letter_id, said))
+
+        self.world.dead_letters.write(record.partition(), record.at, report)
+
+    def _read(self) -> None:
+        reading = self.engine.reading(self.world.timeline.now)
+        for partition in reading.pause:
+            partition.paused = True
+            self.paused.add(partition.name)
+        for partition in reading.resume:
+            partition.paused = False
+            self.paused.discard(partition.name)
+        if not reading.poll:
+            return
+        if reading.records <= 0:
+            require(self.paused >= self.fetch.keys(), "4", "everything is paused, and a record may come")
+            return
+        for name, records in self._consume(reading.records):
+            partition = self.engine.partitions[name]
+            fresh, _ = self.engine.received(partition, records)
+            if fresh:
+                self._prepare(partition, [record for record in fresh if isinstance(record, ModelRecord)])
+
+    def _consume(self, count: int) -> list[tuple[TopicPartition, list[ModelRecord]]]:
+        names = [name for name in self.fetch if name not in self.paused]
+        self.world.random.shuffle(names)
+        runs: list[tuple[TopicPartition, list[ModelRecord]]] = []
+        for name in names[: self.world.random.choice((1, 1, len(names) or 1))]:
+            log = self.world.logs[name]
+            records = log.from_offset(self.fetch[name], min(count, self.world.random.randint(1, 40)))
+            self.fetch[name] = records[-1].at + 1 if records else log.end
+            count -= len(records)
+            if records:
+                runs.append((name, records))
+                self.read_bytes_max = max(self.read_bytes_max, sum(map(_weight, records)) * 3)
+            if count <= 0:
+                break
+        return runs
+
+    def _prepare(self, partition: Partition, records: Sequence[ModelRecord]) -> None:
+        prepared = PreparedRun()
+        for at, record in enumerate(records):
+            if record.schema is not None and not self.world.schema_known(record.schema):
+                prepared.rest, prepared.wait = records[at:], SchemaWait(record.schema)
+                break
+            if record.kind == "skipped":
+                prepared.skipped.append((record.at, "filtered"))
+                self.world.ledger.skipped.add((record.partition(), record.at))
+            elif record.kind == "invalid":
+                fault = Fault("name", "null", "a string")
+                prepared.rejects.append(Reject(record, "map", "required_missing", (fault,)))
+            else:
+                prepared.entries += [(record.at, record.ordering_key, b, record, 100 + len(b)) for b in record.bodies]
+        self.engine.offer(partition, len(records), prepared, self.world.timeline.now)
+
+    def _look_up_schemas(self) -> None:
+        for partition in list(self.engine.partitions.values()):
+            if partition.held_for is not None and self.world.schema_known(partition.held_for.schema):
+                held = self.engine.take_held(partition)
+                self._prepare(partition, [record for record in held if isinstance(record, ModelRecord)])
+
+    # -- commits -----------------------------------------------------------------------------------------------------
+
+    def _commit(self) -> None:
+        now = self.world.timeline.now
+        if now >= self._commit_at and not self.committer.busy:
+            self._commit_at = now + COMMIT_SECONDS
+            names = [name for name, partition in self.engine.partitions.items() if not len(partition.progress)]
+            self.commit({name: self.fetch[name] for name in names})
+
+    def commit(self, positions: dict[TopicPartition, int]) -> None:
+        plan = self.engine.commit_plan(positions)
+        if plan:
+            self.committer.send(plan)
+
+    def commit_answered(self, result: CommitResult) -> None:
+        for item in result.done:
+            self.engine.confirmed(item)
+        if result.metadata_refused:
+            self.engine.metadata_refused = True
+        self.membership_lost = result.membership_lost
+
+    # -- rebalances and the end --------------------------------------------------------------------------------------
+
+    def assigned(
+        self, name: TopicPartition, grant: int, position: NextOffset, metadata: str | None, named: frozenset[int]
+    ) -> None:
+        partition = self.engine.assign(name, position, metadata)
+        self.world.ledger.began((self.number, partition.epoch), named)
+        self.fetch[name] = position
+        self.grants[name] = grant
+        self.paused.discard(name)
+        if self.engine.flow.paused:
+            self.paused.add(name)
+            partition.paused = True
+
+    def lost(self) -> None:
+        self.lost_pending = False
+        self.engine.drop(list(self.engine.partitions))
+        self._forget(list(self.fetch))
+
+    def _forget(self, names: Collection[TopicPartition]) -> None:
+        for name in names:
+            del self.fetch[name], self.grants[name]
+            self.paused.discard(name)
+
+    def begin_drain(self, names: Collection[TopicPartition], then: Callable[[], None]) -> None:
+        short = self.world.chances.hit("drain cut short")
+        self.draining = self._drain(names, 0.05 if short else DRAIN_SECONDS, then)
+
+    def _drain(self, names: Collection[TopicPartition], seconds: float, then: Callable[[], None]) -> Iterator[None]:
+        deadline = self.world.timeline.now + seconds
+        self.engine.draining = True
+        self.membership_lost = False
+        yield from self._finish_commit(min(deadline, self.world.timeline.now + _PROBE_SECONDS))
+        while not self.membership_lost and self.engine.busy_with(names) and self.world.timeline.now < deadline:
+            self.act()
+            self.take_answers()
+            self.take_reports()
+            self.check()
+            yield
+        waits_for = self.requests_open + self.letters_open + len(self.answers) + len(self.reports)
+        busy = self.engine.busy_with(names) and not self.membership_lost and seconds == DRAIN_SECONDS
+        require(not busy, "6", f"member {self.number} drained for {seconds} s and waits for {waits_for} answers")
+        if not self.membership_lost:
+            failed = self.committer.failures
+            yield from self._finish_commit(max(deadline, self.world.timeline.now + 1.0))
+            if not self.membership_lost and not self.committer.busy and self.committer.failures == failed:
+                due = [item for item in self.engine.commit_plan({}) if item.partition.name in names]
+                require(not due, "7", f"member {self.number} gives away what it has not committed: {due}")
+        self.engine.draining = False
+        self.engine.drop(names)
+        self._forget([name for name in names if name in self.fetch])
+        then()
+
+    def _finish_commit(self, deadline: float) -> Iterator[None]:
+        for send in (True, False):
+            while self.committer.busy and self.world.timeline.now < deadline:
+                self.take_answers()
+                self.take_reports()
+                self.check()
+                yield
+            if send and not self.committer.busy:
+                self.commit({})
+
+
+def _index(entry: Entry) -> int:
+    record = entry[3]
+    assert isinstance(record, ModelRecord)
+    return next(index for index, body in enumerate(record.bodies) if body is entry[2])
+
+
+def _weight(record: ModelRecord) -> int:
+    return sum(100 + len(body) for body in record.bodies)
