@@ -263,7 +263,8 @@ class Member:
         if not self.membership_lost:
             failed = self.committer.failures
             yield from self._finish_commit(max(deadline, self.world.timeline.now + 1.0))
-            if not self.membership_lost and not self.committer.busy and self.committer.failures == failed:
+            whole = seconds == DRAIN_SECONDS and not self.committer.busy and self.committer.failures == failed
+            if whole and not self.membership_lost:
                 due = [item for item in self.engine.commit_plan({}) if item.partition.name in names]
                 require(not due, "7", f"member {self.number} gives away what it has not committed: {due}")
         self.engine.draining = False
