@@ -122,6 +122,27 @@ def test_the_endpoints_own_idle_time_is_respected(http: HttpThread) -> None:
         assert server.connections == 2
 
 
+def test_a_shorter_idle_time_among_longer_ones(http: HttpThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connector.airship.client.IDLE_MARGIN_SECONDS", 1.95)
+    first_answered = threading.Event()
+
+    def script(exchange: Exchange) -> None:
+        if exchange.request.body == b"offers" and first_answered.wait(SECONDS_MAX):
+            exchange.reply(headers={"Keep-Alive": "timeout=2"})  # 50 ms, less the margin
+        else:
+            exchange.reply()
+
+    with loopback(script) as server, Desk(http, server.url, idle_connection_ms=60_000) as desk:
+        desk.sender.send(1, b"offers")
+        desk.post(2, b"longer")
+        first_answered.set()
+        assert desk.answers.get(timeout=SECONDS_MAX).request_id == 1
+        threading.Event().wait(0.1)  # the offered time passes
+        desk.post(3, b"next")
+        by = {request.body: request.connection for request in server.requests}
+        assert by[b"next"] == by[b"longer"] != by[b"offers"]
+
+
 def test_a_connection_that_the_endpoint_closed_while_idle_costs_nothing(http: HttpThread) -> None:
     closed = threading.Event()
 
@@ -233,26 +254,29 @@ def test_the_deadline_is_for_the_whole_request(http: HttpThread, drip: bool) -> 
 
 
 def test_an_early_answer_to_a_large_body_is_read(http: HttpThread) -> None:
-    """A 413 comes before the body was sent, and the connection ends: the answer counts, not the disconnect."""
+    """A 413 comes before the body was sent. It counts, and the rest of the body goes nowhere: above all not in front of
+    the next request."""
     seen = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(SECONDS_MAX)
 
     def serve() -> None:
-        sock, _ = listener.accept()
-        sock.settimeout(SECONDS_MAX)
-        sock.recv(4096)
-        sock.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
-        seen.wait(SECONDS_MAX)
-        sock.close()
+        for _ in range(2):
+            sock, _ = listener.accept()
+            with sock:
+                sock.settimeout(SECONDS_MAX)
+                sock.recv(4096)
+                sock.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
+                seen.wait(SECONDS_MAX)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     with Desk(http, f"http://127.0.0.1:{listener.getsockname()[1]}") as desk:
-        answer = desk.post(body=b"x" * 20_000_000)
-    seen.set()
+        assert desk.post(1, b"x" * 20_000_000) == HttpAnswer(413, b"big")
+        seen.set()
+        assert desk.post(2, b"[]") == HttpAnswer(413, b"big")
     thread.join(SECONDS_MAX)
     listener.close()
-    assert answer == HttpAnswer(413, b"big")
 
 
 def test_a_large_body_arrives_whole(http: HttpThread) -> None:

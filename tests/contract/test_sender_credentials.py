@@ -29,7 +29,7 @@ from connector.airship.oauth import read_token_answer
 from connector.airship.probe import probe
 from connector.core.records import Answer, CredentialsRefused, HttpAnswer, TransportFault
 from connector.errors import SettingsError
-from connector.http_thread import HttpThread
+from connector.http_thread import BLOCKING_THREADS_MAX, HttpThread
 from tests.contract.loopback import REQUESTS_MAX, SECONDS_MAX, Desk, Exchange, airship_settings, loopback
 
 CLIENT_ID, CLIENT_SECRET = "client+id", "s/e:c%ret"
@@ -219,6 +219,23 @@ def test_a_token_file_that_hangs(http: HttpThread, tmp_path: Path) -> None:
     path.write_text("x")  # lets the reader go
     assert isinstance(fault, TransportFault)
     assert (fault.kind, fault.may_have_arrived) == ("credentials_unavailable", False)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_file_system_that_hangs_holds_one_thread(
+    http: HttpThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are needed: to look up the endpoint's address, for one."""
+    monkeypatch.setattr("connector.airship.auth.FILE_READ_SECONDS_MAX", 0.02)
+    path = tmp_path / "token"
+    os.mkfifo(path)
+    with Desk(http, "http://127.0.0.1:1", auth={"bearer_token_file": str(path)}) as desk:
+        for number in range(BLOCKING_THREADS_MAX + 1):
+            fault = desk.post(number)
+            assert isinstance(fault, TransportFault)
+            assert "could not be read within" in fault.detail
+        assert http.run_blocking(lambda: "looked up").result(SECONDS_MAX / 2) == "looked up"
+    path.write_text("x")
 
 
 # OAuth2
