@@ -27,7 +27,7 @@ from connector.settings import ValidationSettings
 
 Accepts: TypeAlias = Callable[[bytes], bool]
 
-_HOUR = 3_600
+_HOUR = timedelta(hours=1)
 _RUN = 256
 _QUOTE = 0x22
 _BACKSLASH = 0x5C
@@ -41,13 +41,14 @@ class _Skipped(msgspec.Struct, gc=False):
 
 
 class Acceptance:
-    """Made once. Owns what is known of hours; `at` is asked once for a run of records."""
+    """Made once; `at` gives the check for one moment, to be asked once for a run of records."""
 
     def __init__(self, limits: ValidationSettings, bytes_max: int) -> None:
         self._decode = msgspec.json.Decoder(_event_type(limits)).decode
         self._bytes_max = bytes_max
         self._skew_seconds = limits.clock_skew_ms / 1000
-        self._hours = _Hours()
+        self._window = (datetime.min.replace(tzinfo=UTC),) * 2
+        self._hours = _Hours(*self._window)
         # Limits that need the content of `properties` are for the models.
         self._off = limits.properties_depth_max is not None or limits.properties_keys_max is not None
 
@@ -56,16 +57,19 @@ class Acceptance:
         if self._off:
             return _nothing
         latest = datetime.fromtimestamp(int(now_seconds + self._skew_seconds), UTC)
+        oldest = datetime.fromtimestamp(now_seconds - WINDOW_SECONDS, UTC)
+        # The hour of `latest` and the oldest one are not whole.
+        window = (_hour(oldest) + _HOUR, _hour(latest) - _HOUR)
+        if window != self._window:
+            self._window = window
+            self._hours = _Hours(*window)
         this_hour = latest.strftime("%Y-%m-%dT%H")
-        return self._check(
-            self._hours.known(now_seconds, latest),
-            frozenset((this_hour, this_hour.replace("T", " "))),
-            latest.strftime(":%M:%S"),
-        )
+        return self._check(self._hours, frozenset((this_hour, this_hour.replace("T", " "))), latest.strftime(":%M:%S"))
 
-    def _check(self, hours: set[str], this_hour: frozenset[str], latest: str) -> Accepts:
+    def _check(self, window: _Hours, this_hour: frozenset[str], latest: str) -> Accepts:
         # Locals of a closure: an attribute of self costs 20 ns each time, and this runs for every record.
-        decode, bytes_max, learn, tails = self._decode, self._bytes_max, self._hours.learn, _MINUTES_AND_SECONDS
+        decode, bytes_max, tails = self._decode, self._bytes_max, _MINUTES_AND_SECONDS
+        hours, learn = window.known, window.learn
 
         def accepts(body: bytes) -> bool:
             try:
@@ -98,7 +102,7 @@ class Acceptance:
             if not body.isascii() and not _is_utf8(body):
                 return False
             if _BACKSLASH in body and b'\\"' in body:
-                body = body.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+                body = body.replace(b'\\"', b"__")
             start = 0
             while end - start >= _RUN:
                 start = body.rfind(_QUOTE, start, start + _RUN) + 1
@@ -107,6 +111,10 @@ class Acceptance:
             return True
 
         return accepts
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def _nothing(_body: bytes) -> bool:
@@ -136,23 +144,15 @@ def _is_utf8(body: bytes) -> bool:
 
 
 class _Hours:
-    """The whole hours inside the window, learned as they are met: a stream holds few, a backfill at most 2,160."""
+    """The whole hours inside one window, learned as they are met: a stream holds few, a backfill at most 2,160."""
 
-    def __init__(self) -> None:
-        self._known: set[str] = set()
-        self._first = self._last = datetime.min.replace(tzinfo=UTC)
-
-    def known(self, now_seconds: float, latest: datetime) -> set[str]:
-        """The set to look in while this is the time. The hour of `latest` and the oldest one are not whole."""
-        oldest = datetime.fromtimestamp(now_seconds - WINDOW_SECONDS, UTC)
-        first = oldest.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-        last = latest.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
-        if (first, last) != (self._first, self._last):
-            self._first, self._last = first, last
-            self._known.clear()
-        return self._known
+    def __init__(self, first: datetime, last: datetime) -> None:
+        self.known: set[str] = set()
+        self._first = first
+        self._last = last
 
     def learn(self, hour: str) -> bool:
+        """Whether an hour that is not known yet lies inside."""
         if len(hour) != 13 or hour[10] not in "T " or not hour.isascii():
             return False
         try:
@@ -161,7 +161,7 @@ class _Hours:
             return False
         inside = self._first <= moment <= self._last
         if inside:
-            self._known.add(hour)
+            self.known.add(hour)
         return inside
 
 

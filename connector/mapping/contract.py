@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import (
@@ -47,6 +46,7 @@ from connector.mapping.contract_rules import (
     Place,
     describe,
     has_lone_surrogate,
+    is_finite,
     json_faults,
     unreadable_time,
 )
@@ -145,7 +145,7 @@ def _check_value(value: object, info: ValidationInfo) -> int | float | Decimal |
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise _refused(describe(value), "a number")
-    if not (value.is_finite() if isinstance(value, Decimal) else isinstance(value, int) or isfinite(value)):
+    if not isinstance(value, int) and not is_finite(value):
         raise _refused(describe(value), "a finite number")
     limits = _limits(info)
     if limits.value_min is not None and value < limits.value_min:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from decimal import Decimal
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any, TypeAlias
 
 IDENTIFIERS = ("named_user_id", "channel", "ios_channel", "android_channel", "amazon_channel", "web_channel")
@@ -53,10 +53,15 @@ def describe(value: object) -> str:
 
 
 def _describe_number(value: float | Decimal) -> str:
-    if value != value:  # noqa: PLR0124  the one property of NaN that floats and decimals share
-        return "NaN"
-    finite = value.is_finite() if isinstance(value, Decimal) else isfinite(value)
-    return "a number" if finite else "Infinity"
+    if is_finite(value):
+        return "a number"
+    is_nan = value.is_nan() if isinstance(value, Decimal) else isnan(value)
+    return "NaN" if is_nan else "Infinity"
+
+
+def is_finite(value: float | Decimal) -> bool:
+    """Also of a decimal beyond a double's range, which `math.isfinite` takes for infinite."""
+    return value.is_finite() if isinstance(value, Decimal) else isfinite(value)
 
 
 def unreadable_time(text: str) -> str | None:
@@ -74,40 +79,64 @@ def unreadable_time(text: str) -> str | None:
     return None
 
 
+_Way: TypeAlias = tuple["_Way", str | int] | None
+"""A place as a chain to its parent: a tuple for each value would cost the square of the depth."""
+
+
 def json_faults(
     root: Any, *, length_max: int | None = None, depth_max: int | None = None, faults_max: int = FAULTS_MAX
 ) -> list[JsonFault]:
     """What in a value is not JSON, or longer or deeper than allowed. Without recursion: no depth exhausts the stack."""
     faults: list[JsonFault] = []
     # The next value to look at is on top, so that faults come in the order of the event.
-    stack: list[tuple[Place, Any]] = [((), root)]
+    stack: list[tuple[_Way, int, Any]] = [(None, 0, root)]
     while stack and len(faults) < faults_max:
-        place, value = stack.pop()
+        way, depth, value = stack.pop()
+        wrong: tuple[str, str] | None = None
         match value:
             case str():
-                if length_max is not None and len(value) > length_max:
-                    faults.append((place, describe(value), f"at most {length_max} characters"))
-                elif has_lone_surrogate(value):
-                    faults.append((place, "half of a surrogate pair", "text that UTF-8 can hold"))
+                wrong = _text_fault(value, length_max)
             case None | bool() | int():
                 pass
-            case float() | Decimal() if _describe_number(value) == "a number":
-                pass
             case float() | Decimal():
-                faults.append((place, describe(value), "a finite number"))
-            case dict() | list() if depth_max is not None and len(place) >= depth_max:
-                faults.append((place, describe(value), f"at most {depth_max} objects and arrays inside each other"))
+                wrong = None if is_finite(value) else (describe(value), "a finite number")
+            case dict() | list() if depth_max is not None and depth >= depth_max:
+                wrong = (describe(value), f"at most {depth_max} objects and arrays inside each other")
             case list():
-                stack.extend(((*place, index), item) for index, item in reversed(list(enumerate(value))))
+                stack.extend(((way, index), depth + 1, item) for index, item in reversed(list(enumerate(value))))
             case dict():
-                for key, item in reversed(value.items()):
-                    if isinstance(key, str) and not has_lone_surrogate(key):
-                        stack.append(((*place, key), item))
-                    else:
-                        faults.append((place, f"a name that is {describe(key)}", "names that are text"))
+                stack.extend(((way, key), depth + 1, item) for key, item in reversed(value.items()))
+                wrong = _names_fault(value)
             case _:
-                faults.append((place, describe(value), "a JSON value"))
+                wrong = (describe(value), "a JSON value")
+        if wrong is not None:
+            faults.append((_place(way), *wrong))
     return faults
+
+
+def _place(way: _Way) -> Place:
+    steps: list[str | int] = []
+    while way is not None:
+        way, step = way
+        steps.append(step if isinstance(step, int) else str(step))
+    return tuple(reversed(steps))
+
+
+def _text_fault(text: str, length_max: int | None) -> tuple[str, str] | None:
+    if length_max is not None and len(text) > length_max:
+        return describe(text), f"at most {length_max} characters"
+    if has_lone_surrogate(text):
+        return "half of a surrogate pair", "text that UTF-8 can hold"
+    return None
+
+
+def _names_fault(value: dict[Any, Any]) -> tuple[str, str] | None:
+    for name in value:
+        if not isinstance(name, str):
+            return f"a name that is {describe(name)}", "names that are text"
+        if has_lone_surrogate(name):
+            return "half of a surrogate pair in a name", "text that UTF-8 can hold"
+    return None
 
 
 def has_lone_surrogate(text: str) -> bool:

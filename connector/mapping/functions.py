@@ -1,7 +1,7 @@
 """The functions that expressions have beside JMESPath's own.
 
 Rules that hold for all of them: null in the first argument gives null, so that an optional field is left out; an
-argument of a wrong kind is a ValueFault, never a guess. Every number that comes out is finite.
+argument of a wrong kind is a ValueFault, never a guess; a finite number stays finite.
 """
 
 from __future__ import annotations

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from math import isfinite
 from typing import Any
 
 import msgspec
 
-from connector.mapping.contract_rules import describe
+from connector.mapping.contract_rules import describe, is_finite
 from connector.mapping.faults import ValueFault
 
 _PLAIN_DIGITS_MAX = 40
@@ -40,7 +39,7 @@ def text_of(value: object) -> str:
 
 
 def _number_text(value: float | Decimal) -> str:
-    if not (value.is_finite() if isinstance(value, Decimal) else isfinite(value)):
+    if not is_finite(value):
         raise ValueFault(describe(value), "a finite number")
     if isinstance(value, Decimal) and abs(value.adjusted()) < _PLAIN_DIGITS_MAX:
         return f"{value:f}"  # 1000, where JSON would have 1E+3
