@@ -65,7 +65,7 @@ class Chances:
         mood = random.random()
         share = 0.0 if mood < 0.08 else 1.0 if mood > 0.9 else random.choice((0.15, 0.4, 0.7))
         strength = random.choice((0.5, 1.0, 2.0))
-        self._rates = {kind: min(0.9, rate * strength) for kind, rate in RATES.items() if random.random() < share}
+        self._rates = {kind: min(0.9, rate * strength * 1.6) for kind, rate in RATES.items() if random.random() < share}
         for kind in without:
             self._rates.pop(kind, None)
 

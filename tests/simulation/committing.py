@@ -41,8 +41,11 @@ class Committer:
         for item in plan:
             held = member.engine.partitions.get(item.partition.name) is item.partition
             require(held, "3", f"{item.partition} is committed and not held")
-            ahead = item.partition.progress.settled_ahead() if item.metadata else []
-            member.world.ledger.check_commit(item, ahead)
+            ahead = item.partition.progress.settled_ahead()
+            said = bool(item.metadata) or not ahead or member.engine.metadata_refused
+            require(said, "7", f"{item.partition}: {ahead} are settled, and the metadata does not say so")
+            ahead = ahead if item.metadata else []
+            member.world.ledger.check_commit(item.partition, item.position, ahead)
             sent.append(_Sent(item, member.grants[item.partition.name], ahead))
         delay = member.world.random.uniform(0.001, 0.02)
         if member.world.chances.hit("late commit"):

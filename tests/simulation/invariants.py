@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from connector.core.engine import CommitItem, Engine
+from connector.core.engine import Engine
 from connector.core.partition import Partition
 from connector.core.progress import OffsetRange
 from tests.simulation.kafka_model import EventId, ModelRecord
@@ -43,25 +43,45 @@ class EpochLedger:
 class Ledger:
     def __init__(self) -> None:
         self.records: dict[tuple[int, int], ModelRecord] = {}
-        self.delivered: set[EventId] = set()
-        self.reported: set[tuple[int, int]] = set()
-        self.skipped: set[tuple[int, int]] = set()
+        self._delivered: set[EventId] = set()
+        self._reported: set[tuple[int, int]] = set()
+        self._skipped: set[tuple[int, int]] = set()
+        self._unsettled: dict[int, dict[int, ModelRecord]] = {}  # by partition and offset, ascending
         self.stored: dict[EventId, int] = {}
         self._epochs: dict[Epoch, EpochLedger] = {}
 
     def began(self, epoch: Epoch, named: frozenset[int]) -> None:
         self._epochs[epoch] = EpochLedger(named)
 
+    def produced(self, record: ModelRecord) -> None:
+        self.records[record.partition(), record.at] = record
+        self._unsettled.setdefault(record.partition(), {})[record.at] = record
+
     def is_settled(self, record: ModelRecord) -> bool:
+        return record.at not in self._unsettled[record.partition()]
+
+    def _has_evidence(self, record: ModelRecord) -> bool:
         """Whether there is evidence for all of it."""
         place = (record.partition(), record.at)
         if record.kind == "skipped":
-            return place in self.skipped
-        if record.is_rejected and place not in self.reported:
+            return place in self._skipped
+        if record.is_rejected and place not in self._reported:
             return False
         return all(
-            EventId(*place, index) in self.delivered for index, kind in enumerate(record.events) if kind == "good"
+            EventId(*place, index) in self._delivered for index, kind in enumerate(record.events) if kind == "good"
         )
+
+    def _evidence(self, partition: int, offset: int) -> None:
+        if self._has_evidence(self.records[partition, offset]):
+            self._unsettled[partition].pop(offset, None)
+
+    def skipped(self, partition: int, offset: int) -> None:
+        self._skipped.add((partition, offset))
+        self._evidence(partition, offset)
+
+    def reported(self, partition: int, offset: int) -> None:
+        self._reported.add((partition, offset))
+        self._evidence(partition, offset)
 
     # -- what happened -----------------------------------------------------------------------------------------------
 
@@ -70,8 +90,10 @@ class Ledger:
             known = self._epochs[epoch]
             for event in events:
                 before = known.posted.get(event, "failed")
-                require(before == "failed", "7", f"{event} is posted again although it is {before} in epoch {epoch}")
-                require(event.offset not in known.named, "7", f"{event} was named as settled by the commit before")
+                if before != "failed":
+                    raise Violation(f"invariant 7: {event} is posted again although it is {before} in epoch {epoch}")
+                if event.offset in known.named:
+                    raise Violation(f"invariant 7: {event} was named as settled by the commit that {epoch} began with")
                 known.posted[event] = "open"
 
     def answered(self, runs: Iterable[tuple[Epoch, Sequence[EventId]]], *, delivered: bool) -> None:
@@ -80,7 +102,8 @@ class Ledger:
             for event in events:
                 posted[event] = "delivered" if delivered else "failed"
                 if delivered:
-                    self.delivered.add(event)
+                    self._delivered.add(event)
+                    self._evidence(event.partition, event.offset)
 
     def was_stored(self, runs: Iterable[tuple[Epoch, Sequence[EventId]]]) -> None:
         for epoch, events in runs:
@@ -100,23 +123,24 @@ class Ledger:
     def check_letter(self, record: ModelRecord) -> None:
         require(record.is_rejected, "2", f"{record.name}@{record.at} is good and goes to the dead letters")
 
-    def check_commit(self, item: CommitItem, ahead: Iterable[OffsetRange]) -> None:
+    def check_commit(self, partition: Partition, position: int, ahead: Sequence[OffsetRange]) -> None:
         """Nothing below the position, and nothing in the ranges above it, is without evidence."""
-        number = item.partition.name.partition
-        for (partition, offset), record in self.records.items():
-            if partition != number or self.is_settled(record):
-                continue
-            require(offset >= item.position, "1", f"{record.name}: position {item.position}, {offset} is not settled")
-            for r in ahead:
-                require(not r.start <= offset < r.end, "2", f"{record.name}: {offset} in the metadata, not settled")
+        unsettled = self._unsettled.get(partition.name.partition, {})
+        first = next(iter(unsettled), position)
+        if first < position:
+            raise Violation(f"invariant 1: {partition}: position {position}, and {first} is not settled")
+        if not ahead:
+            return
+        for offset in unsettled:
+            if offset >= ahead[-1].end:
+                break
+            if offset >= ahead[0].start and any(r.start <= offset < r.end for r in ahead):
+                raise Violation(f"invariant 2: {partition}: {ahead} go with {position}, and {offset} is not settled")
 
     def check_engine(self, engine: Engine, records_max: int, bytes_max: int) -> None:
         partitions = engine.partitions.values()
-        for item in engine.commit_plan({}):
-            ahead = item.partition.progress.settled_ahead()
-            self.check_commit(item, ahead)
-            if ahead and not engine.metadata_refused:
-                require(bool(item.metadata), "7", f"{item.partition}: {ahead} are settled and not in the metadata")
+        for partition in partitions:
+            self.check_commit(partition, partition.progress.position, partition.progress.settled_ahead())
         records = sum(len(partition.progress) for partition in partitions)
         require(engine.window_records == records, "4", f"window says {engine.window_records}, {records} are held")
         require(records <= records_max, "4", f"{records} records are held, the limit is {records_max}")
@@ -125,7 +149,8 @@ class Ledger:
         require(held <= bytes_max, "4", f"{held} bytes are held, the limit is {bytes_max}")
         for partition in partitions:
             weight = partition.window_bytes
-            require(weight == 0 if not len(partition.progress) else weight >= 0, "4", f"{partition}: {weight} bytes")
+            if weight < 0 or (weight > 0 and not len(partition.progress)):
+                raise Violation(f"invariant 4: {partition} holds {len(partition.progress)} records of {weight} bytes")
         self._check_keys(engine)
 
     def _check_keys(self, engine: Engine) -> None:
@@ -135,4 +160,5 @@ class Ledger:
                 for entry in entries:
                     if entry[1] is not None:
                         other = carried.setdefault((partition, entry[1]), request)
-                        require(other == request, "5", f"key {entry[1]!r} of {partition} is in two requests")
+                        if other != request:
+                            raise Violation(f"invariant 5: key {entry[1]!r} of {partition} is in two requests")

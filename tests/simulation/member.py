@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -40,11 +40,13 @@ class Member:
         self.letters_open = 0
         self.dead = False
         self.stopping = False
-        self.lost_pending = False
+        self.is_fenced = False  # its session ran out
+        self.lost_pending = False  # and it is about to notice
         self.membership_lost = False
-        self.read_bytes_max = 0
+        self.bytes_above_max = 0
         self.draining: Iterator[None] | None = None
         self._commit_at = 0.0
+        self._checked: object = None
         self._carried: dict[int, list[tuple[Epoch, list[EventId]]]] = {}
 
     # -- the loop ----------------------------------------------------------------------------------------------------
@@ -68,11 +70,20 @@ class Member:
         )
         for stage in stages[:stages_max]:
             stage()
-            self.check()
+        self.check()
 
     def check(self) -> None:
+        """Only where something changed since the last time."""
+        partitions = self.engine.partitions.values()
+        state = (
+            [(p.epoch, len(p.progress), p.progress.next_offset, p.window_bytes, p.committed) for p in partitions],
+            (self.engine.window_records, self.engine.window_bytes, list(self.engine.in_flight)),
+        )
+        if state == self._checked:
+            return
+        self._checked = state
         window = self.limits.window
-        self.world.ledger.check_engine(self.engine, window.records_max, window.bytes_max + self.read_bytes_max)
+        self.world.ledger.check_engine(self.engine, window.records_max, window.bytes_max + self.bytes_above_max)
 
     def take_answers(self) -> None:
         while self.answers:
@@ -97,7 +108,7 @@ class Member:
         else:
             self.letters_open -= 1
             letter = self.engine.dead_letter_reported(letter_id)
-            self.world.ledger.reported.add((letter.partition.name.partition, letter.offset))
+            self.world.ledger.reported(letter.partition.name.partition, letter.offset)
 
     def act(self) -> None:
         for action in self.engine.actions(self.world.timeline.now):
@@ -153,11 +164,17 @@ class Member:
         if reading.records <= 0:
             require(self.paused >= self.fetch.keys(), "4", "everything is paused, and a record may come")
             return
-        for name, records in self._consume(reading.records):
+        runs = self._consume(reading.records)
+        self._overshoot(record for _, records in runs for record in records)
+        for name, records in runs:
             partition = self.engine.partitions[name]
             fresh, _ = self.engine.received(partition, records)
             if fresh:
                 self._prepare(partition, [record for record in fresh if isinstance(record, ModelRecord)])
+
+    def _overshoot(self, records: Iterable[ModelRecord]) -> None:
+        """The limit on bytes works by a mean: what is taken at once may be so much above it."""
+        self.bytes_above_max = max(self.bytes_above_max, sum(100 + len(b) for r in records for b in r.bodies))
 
     def _consume(self, count: int) -> list[tuple[TopicPartition, list[ModelRecord]]]:
         names = [name for name in self.fetch if name not in self.paused]
@@ -170,7 +187,6 @@ class Member:
             count -= len(records)
             if records:
                 runs.append((name, records))
-                self.read_bytes_max = max(self.read_bytes_max, sum(map(_weight, records)) * 3)
             if count <= 0:
                 break
         return runs
@@ -183,7 +199,7 @@ class Member:
                 break
             if record.kind == "skipped":
                 prepared.skipped.append((record.at, "filtered"))
-                self.world.ledger.skipped.add((record.partition(), record.at))
+                self.world.ledger.skipped(record.partition(), record.at)
             elif record.kind == "invalid":
                 fault = Fault("name", "null", "a string")
                 prepared.rejects.append(Reject(record, "map", "required_missing", (fault,)))
@@ -194,8 +210,9 @@ class Member:
     def _look_up_schemas(self) -> None:
         for partition in list(self.engine.partitions.values()):
             if partition.held_for is not None and self.world.schema_known(partition.held_for.schema):
-                held = self.engine.take_held(partition)
-                self._prepare(partition, [record for record in held if isinstance(record, ModelRecord)])
+                held = [record for record in self.engine.take_held(partition) if isinstance(record, ModelRecord)]
+                self._overshoot(held)
+                self._prepare(partition, held)
 
     # -- commits -----------------------------------------------------------------------------------------------------
 
@@ -233,7 +250,7 @@ class Member:
             partition.paused = True
 
     def lost(self) -> None:
-        self.lost_pending = False
+        self.is_fenced = self.lost_pending = False
         self.engine.drop(list(self.engine.partitions))
         self._forget(list(self.fetch))
 
@@ -287,7 +304,3 @@ def _index(entry: Entry) -> int:
     record = entry[3]
     assert isinstance(record, ModelRecord)
     return next(index for index, body in enumerate(record.bodies) if body is entry[2])
-
-
-def _weight(record: ModelRecord) -> int:
-    return sum(100 + len(body) for body in record.bodies)

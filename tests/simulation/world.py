@@ -86,7 +86,7 @@ class World:
             log.append(self.random, self._keys, schema)
             record = log.records[-1]
             place = (record.partition(), record.at)
-            self.ledger.records[place] = record
+            self.ledger.produced(record)
             self._kinds.update({EventId(*place, index): kind for index, kind in enumerate(record.events)})
         if self.random.random() < 0.2:
             log.end += self.random.randint(1, 3)
@@ -123,7 +123,7 @@ class World:
         done = self.group.commit(name, member, grant, item.position, item.metadata)
         self.note(f"commit {name} {item.position} {ahead} by {member}: {'done' if done else 'fenced'}")
         if done:
-            self.ledger.check_commit(item, ahead)
+            self.ledger.check_commit(item.partition, item.position, ahead)
             offsets = [record.at for record in self.logs[name].records]
             self._named[name] = frozenset(o for o in offsets if any(r.start <= o < r.end for r in ahead))
         return done
@@ -136,7 +136,7 @@ class World:
         self.note(f"member {self._joined} joins")
 
     def _distribute(self) -> None:
-        takers = [m for m in self.members if m.draining is None and not m.stopping and not m.lost_pending]
+        takers = [m for m in self.members if m.draining is None and not m.stopping and not m.is_fenced]
         for name, holder in self.group.holder.items():
             if holder is None and takers:
                 self._assign(name, self.random.choice(takers))
@@ -157,11 +157,12 @@ class World:
         member = self.random.choice(self.members)
         if self.chances.hit("kill"):
             self._kill(member)
-        elif self.chances.hit("session lost") and not member.lost_pending:
+        elif not member.is_fenced and self.chances.hit("session lost"):
+            member.is_fenced = True
             self.note(f"session of member {member.number} lost")
             self.group.free_all(member.number)
             self.timeline.after(self.random.uniform(0.05, 4.0), lambda: setattr(member, "lost_pending", True))
-        elif member.draining is None and not member.stopping and not member.lost_pending:
+        elif member.draining is None and not member.stopping and not member.is_fenced:
             held = [name for name in self.group.held_by(member.number) if name in member.fetch]
             if self.chances.hit("stop"):
                 self._stop(member)
@@ -204,7 +205,7 @@ class World:
                 member.tick()
             dues = [member.engine.next_due(self.timeline.now) for member in self.members] + [self.timeline.next_at()]
             soonest = min((due for due in dues if due is not None), default=self.timeline.now)
-            self.timeline.advance(max(self.timeline.now + 0.002, min(soonest, self.timeline.now + 0.5)))
+            self.timeline.advance(max(self.timeline.now + 0.01, min(soonest, self.timeline.now + 0.5)))
         left = {str(name): (self.group.committed.get(name), log.end) for name, log in self.logs.items()}
         require(False, "6", f"not all is committed after the faults ended: {left}")
 
