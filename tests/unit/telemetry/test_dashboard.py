@@ -188,6 +188,8 @@ async def until_scraped(session: aiohttp.ClientSession, times: int) -> None:
             found = await ask(session, f"count_over_time(connector_partitions_assigned[1m]) >= {times}")
         except aiohttp.ClientConnectorError:
             return False  # it does not listen yet
+        except aiohttp.ContentTypeError:
+            return False  # it listens and is not ready: 503 as plain text
         return bool(found)
 
     deadline = time.monotonic() + 60
