@@ -14,17 +14,19 @@ CLIENT_ID = "airship-connector"
 MESSAGE_BYTES_MAX = 100_000_000
 """The largest answer that the consumer takes (`receive.message.max.bytes`), so no record that was read is larger."""
 
-# Memory. A fetched answer is unpacked at once, and data of 50:1 turns 1 MB of it into 50 MB. librdkafka looks at its
-# queue's limit only before a fetch, so what stands in memory is the limit plus one unpacked answer for each broker.
-# Hence small answers (the least librdkafka allows: message.max.bytes), a smaller share for each partition, and a queue
-# of a few milliseconds' work. A record larger than that still comes: a broker always sends the first one whole.
+# Memory. A fetched answer is unpacked at once, and librdkafka looks at its queue's limit only before it fetches: what
+# stands in memory is the limit plus one unpacked answer of each broker. Hence a small answer and a small queue. Tried
+# with a backlog of 75:1 in 8 partitions, read at 30,000 records a second: 86 MB resident at most, 194 MB with answers
+# of 1 MB, 262 MB with librdkafka's own choices; read as fast as it goes, nothing is lost by it (a broker beside it
+# answers within a millisecond). A record larger than an answer still comes: a broker sends the first batch whole.
+_FETCH_BYTES_MAX = 128 * 1024
 _CONSUMER_CHOICES: dict[str, Property] = {
-    "fetch.max.bytes": 1_000_000,
-    "max.partition.fetch.bytes": 128 * 1024,
-    "queued.max.messages.kbytes": 16 * 1024,
+    "fetch.max.bytes": _FETCH_BYTES_MAX,
+    "max.partition.fetch.bytes": _FETCH_BYTES_MAX,
+    "queued.max.messages.kbytes": 8 * 1024,
     "queued.min.messages": 20_000,
-    # After it found the queue full librdkafka waits so long before it fetches again; the default of a second would
-    # leave a small queue empty most of the time.
+    # After it found the queue full librdkafka waits so long before it fetches again; with the default of a second a
+    # small queue would stand empty most of the time.
     "fetch.queue.backoff.ms": 20,
 }
 
@@ -82,9 +84,9 @@ def consumer_properties_of(kafka: KafkaSettings) -> dict[str, Property]:
         # With the new protocol both are the broker's, and librdkafka refuses them.
         fixed["session.timeout.ms"] = kafka.session_timeout_ms
         fixed["partition.assignment.strategy"] = "cooperative-sticky"
-    # To a consumer message.max.bytes is only a lower bound of fetch.max.bytes, at which it would refuse ours.
-    own = {name: value for name, value in kafka.properties.items() if name != "message.max.bytes"}
-    return {**_CONNECTION_CHOICES, **_CONSUMER_CHOICES, **own, **fixed}
+    # To a consumer it is only a lower bound of fetch.max.bytes, so as small as may be; a user means the producer's.
+    fixed["message.max.bytes"] = 1000
+    return {**_CONNECTION_CHOICES, **_CONSUMER_CHOICES, **kafka.properties, **fixed}
 
 
 def producer_properties_of(kafka: KafkaSettings, dead_letters: DeadLetterSettings) -> dict[str, Property]:
