@@ -59,12 +59,14 @@ class Flow:
             CONSUME_MAX if allowed is None else allowed,
             CONSUME_MAX,
         )
+        if records == 0 and allowed != 0:
+            room = max(room, 1)  # a record larger than the whole limit, or than the mean lets expect, still goes alone
         if self.paused:
-            if 2 * records > self._limits.records_max or 2 * held_bytes > self._limits.bytes_max or allowed == 0:
+            if 2 * records > self._limits.records_max or 2 * held_bytes > self._limits.bytes_max or room <= 0:
                 return Reading(0, poll=True, pause=[p for p in partitions if not p.paused])
             self.paused = False
             self._full_since = None
-            return Reading(max(0, room), poll=True, resume=self._resumable(partitions))
+            return Reading(room, poll=True, resume=self._resumable(partitions))
         if room <= 0:
             if self._full_since is None:
                 self._full_since = now

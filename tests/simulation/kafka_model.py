@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Literal, NamedTuple
 
-from connector.core.records import NextOffset, TopicPartition
+from connector.core.records import Entry, NextOffset, TopicPartition
 
 EventKind = Literal["good", "bad", "large"]
 RecordKind = Literal["events", "skipped", "invalid"]
@@ -54,6 +54,11 @@ class ModelRecord:
 
     def timestamp(self) -> tuple[int, int]:
         return (1, 0)
+
+    def entries(self) -> list[Entry]:
+        """As they are prepared: the first of them carries the weight of the record itself."""
+        weights = [len(body) + (0 if index else len(self.value() or b"")) for index, body in enumerate(self.bodies)]
+        return [(self.at, self.ordering_key, b, self, w) for b, w in zip(self.bodies, weights, strict=True)]
 
     @property
     def is_rejected(self) -> bool:

@@ -40,7 +40,7 @@ class World:
         self.dead_letters = DeadLetterModel(self.chances, self.timeline)
         self._keys = self.random.choice((1, 3, 10, 100))
         self._schemas: dict[str, float] = {}
-        self._slow_schemas = self.chances.hit("slow schema")
+        self.slow_schemas = self.chances.hit("slow schema")
         self._limits = self._draw_limits()
         self.members: list[Member] = []
         self._joined = 0
@@ -82,7 +82,7 @@ class World:
 
     def _produce(self, log: Log, count: int) -> None:
         for _ in range(count):
-            schema = f"id:{self.random.randrange(4)}" if self._slow_schemas else None
+            schema = f"id:{self.random.randrange(4)}" if self.slow_schemas else None
             log.append(self.random, self._keys, schema)
             record = log.records[-1]
             place = (record.partition(), record.at)
