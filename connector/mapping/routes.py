@@ -129,6 +129,7 @@ class Route:
             except MappingError as error:
                 reason = reason or error.reason
                 faults += [fault._replace(field=f"[{index}].{fault.field}") for fault in error.faults]
+        self.message.item_index = 0  # outside of `for_each` a message must not depend on those before it
         if reason is not None:
             raise MappingError(reason, faults)
         return events

@@ -212,6 +212,26 @@ class TestReadyEvents:
         (event,) = events_of(run)
         assert event == {"occurred": "2024-06-01T11:59:00", "user": {"named_user_id": "u"}, "body": {"name": "paid"}}
 
+    @pytest.mark.parametrize("ratio", [float("nan"), float("inf")])
+    def test_a_number_in_it_that_is_none_is_refused_not_sent_as_null(self, ratio: float) -> None:
+        def record(title: str, /, **fields: Any) -> dict[str, Any]:
+            return {
+                "type": "record",
+                "name": title,
+                "fields": [{"name": key, "type": of} for key, of in fields.items()],
+            }
+
+        user = record("User", named_user_id="string")
+        body = record("Body", name="string", properties={"type": "map", "values": "double"})
+        schema = record("Event", user=user, body=body)
+        cache = SchemaCache()
+        cache.found("id:1", avro_schema(json.dumps(schema)))
+        out = io.BytesIO()
+        value = {"user": {"named_user_id": "u"}, "body": {"name": "paid", "properties": {"ratio": ratio}}}
+        fastavro.schemaless_writer(out, fastavro.parse_schema(schema), value)
+        reject = only_reject(prepared(intake({}, schemas=cache), b"\0\0\0\0\1" + out.getvalue()))
+        assert [fault.field for fault in reject.faults] == ["body.properties.ratio"]
+
 
 class TestMappedEvents:
     def test_the_template_is_filled(self) -> None:
@@ -322,6 +342,17 @@ class TestRouting:
         assert [event["body"]["name"] for event in events_of(run)] == ["first", "second", "last"]
         assert run.skipped == [(13, "filtered")]
 
+    def test_each_condition_sees_its_own_record(self) -> None:
+        of = intake({"when": "header('take') == 'yes'"}, {"event": TEMPLATE, "when": "key() == 'none'"})
+        records = [
+            Record(1, READY, b"k", (("take", b"yes"),)),
+            Record(2, READY),
+            Record(3, READY, b"k", (("take", b"yes"),)),
+        ]
+        run = of.prepare("orders", records, NOW)
+        assert [entry[0] for entry in run.entries] == [1, 3]
+        assert run.skipped == [(2, "filtered")]
+
     def test_a_topic_without_a_route_is_a_reject(self) -> None:
         reject = only_reject(prepared(intake({}), READY, topic="other"))
         assert (reject.stage, reject.reason) == ("map", "no_route")
@@ -342,6 +373,7 @@ class TestRouting:
         assert of.explain("orders", Record(1, READY), NOW).route == "paid"
         assert of.explain("orders", Record(1, json.dumps(ORDER).encode()), NOW).route == "routes[1]"
         assert of.explain("orders", Record(1, b"{"), NOW).route is None
+        assert intake({}).explain("orders", Record(1, None), NOW).route is None
 
 
 class TestOrdering:
