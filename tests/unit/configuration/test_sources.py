@@ -148,6 +148,25 @@ def test_a_fault_names_the_source_of_its_value(tmp_path: Path) -> None:
     ]
 
 
+def test_a_section_with_nothing_in_it_has_its_defaults(tmp_path: Path) -> None:
+    text = json.dumps(LEAST["kafka"])[:-1] + ', "properties": null}'
+    settings = loaded(
+        f"kafka: {text}\nairship: {json.dumps(LEAST['airship'])}\nroutes: [{{topics: [orders]}}]\nlog:\ndelivery:\n  batch:\n",
+        tmp_path,
+    )
+    assert settings.kafka.properties == {}
+    assert settings.log.level == "info"
+    assert settings.delivery.batch.events_max == 100
+
+
+def test_a_fault_of_a_section_made_of_variables_names_one_of_them(tmp_path: Path) -> None:
+    environ = {"CONNECTOR__AIRSHIP__AUTH__BEARER_TOKEN": "a", "CONNECTOR__AIRSHIP__AUTH__BEARER_TOKEN_FILE": "b"}
+    (line,) = faults(changed(airship__auth=...), tmp_path, environ)
+    assert line.startswith(
+        "CONNECTOR__AIRSHIP__AUTH__BEARER_TOKEN: airship.auth: found bearer_token and bearer_token_file"
+    )
+
+
 @pytest.mark.parametrize(
     ("variable", "text", "said"),
     [
