@@ -149,11 +149,8 @@ def test_a_fault_names_the_source_of_its_value(tmp_path: Path) -> None:
 
 
 def test_a_section_with_nothing_in_it_has_its_defaults(tmp_path: Path) -> None:
-    text = json.dumps(LEAST["kafka"])[:-1] + ', "properties": null}'
-    settings = loaded(
-        f"kafka: {text}\nairship: {json.dumps(LEAST['airship'])}\nroutes: [{{topics: [orders]}}]\nlog:\ndelivery:\n  batch:\n",
-        tmp_path,
-    )
+    lines = [f"{name}: {json.dumps(section)}" for name, section in changed(kafka__properties=None).items()]
+    settings = loaded("\n".join([*lines, "log:", "delivery:", "  batch:", ""]), tmp_path)
     assert settings.kafka.properties == {}
     assert settings.log.level == "info"
     assert settings.delivery.batch.events_max == 100
