@@ -173,6 +173,8 @@ class World:
 
     def _kill(self, member: Member) -> None:
         member.tick(self.random.randint(0, 7))
+        if member.dead:  # its drain ended with this tick
+            return
         self.note(f"member {member.number} killed")
         member.dead = True
         self.members.remove(member)
