@@ -47,6 +47,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--worlds", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1, help="of the first world; the next has the next one")
+    parser.add_argument(
+        "--first", action="store_true", help="on a failure tell only what broke, not the shortest trace"
+    )
     chosen = parser.parse_args()
     happened: Counter[str] = Counter()
     started = time.monotonic()
@@ -54,8 +57,11 @@ def main() -> int:
         world = World(seed)
         try:
             world.run()
-        except Exception:  # noqa: BLE001  told below, from a second run with a trace
-            tell(seed)
+        except Exception as broken:  # noqa: BLE001  told in full from further runs with a trace
+            if chosen.first:
+                print(f"seed {seed} broke: {type(broken).__name__}: {broken}")
+            else:
+                tell(seed)
             return 1
         happened += world.chances.happened
     seconds = time.monotonic() - started

@@ -1,0 +1,214 @@
+"""The mutants: where, what stands there, what is put in its place."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    name: str
+    path: str
+    """Below `connector/`."""
+    old: str
+    new: str
+
+
+ENGINE, PROGRESS, GATE = "core/engine.py", "core/progress.py", "core/ordering.py"
+
+MUTANTS = (
+    # the eight that the design names
+    Mutant(
+        "commit the highest offset",
+        PROGRESS,
+        "return NextOffset(next(iter(self._outstanding), self.next_offset))",
+        "return self.next_offset",
+    ),
+    Mutant(
+        "settle a reject when it is produced",
+        ENGINE,
+        "                actions.append(WriteDeadLetter(letter))",
+        "                actions.append(WriteDeadLetter(letter))\n"
+        "                self._settle(letter.partition, [letter.offset], letter.weight)",
+    ),
+    Mutant(
+        "drop the epoch check when a batch is delivered",
+        ENGINE,
+        "            if not partition.gone:\n                self._settle(partition, [entry[0] for entry in entries]",
+        "            if True:\n                self._settle(partition, [entry[0] for entry in entries]",
+    ),
+    Mutant(
+        "a 200 with ok: false is delivered",
+        "core/outcomes.py",
+        'if body is None or body.get("ok") is not True:',
+        'if body is None or "ok" not in body:',
+    ),
+    Mutant("park nothing", GATE, "            if holder is batch:", "            if True:"),
+    Mutant(
+        "release a parked record before its predecessor is settled",
+        ENGINE,
+        "                due = self.pacing.failed(outcome, batch.attempts, now)",
+        "                for partition, entries in batch.runs:\n"
+        "                    self._release(batch, partition, [entry[1] for entry in entries], now)\n"
+        "                due = self.pacing.failed(outcome, batch.attempts, now)",
+    ),
+    Mutant(
+        "forget the events after a refused one",
+        "core/isolation.py",
+        "        second = Group([group.items[index] for index in aside], group.requests, group.hints_left)",
+        "        second = Group([group.items[aside[0]]], group.requests, group.hints_left)",
+    ),
+    Mutant(
+        "commit one above the position",
+        ENGINE,
+        "            position = partition.progress.position\n",
+        "            position = NextOffset(partition.progress.position + 1)\n",
+    ),
+    # rebalance
+    Mutant("keep the dropped partition alive", ENGINE, "                partition.gone = True\n", ""),
+    Mutant(
+        "leave what is not sent of a dropped partition in the batches",
+        ENGINE,
+        "        self._batching.drop_gone()\n",
+        "",
+    ),
+    Mutant("leave the rejects of a dropped partition in the queue", ENGINE, "        self.rejects.drop_gone()\n", ""),
+    Mutant(
+        "do not take the records of a dropped partition out of the window",
+        ENGINE,
+        "                self.window_records -= len(partition.progress)\n",
+        "",
+    ),
+    Mutant(
+        "a drain waits for nothing",
+        ENGINE,
+        "        return in_flight or self.rejects.outstanding_of(partitions)",
+        "        return False",
+    ),
+    Mutant(
+        "a drain waits for a dead-letter topic that is down",
+        "core/reject_queue.py",
+        "        return self.blocked_since is None and any(",
+        "        return any(",
+    ),
+    Mutant(
+        "send while draining",
+        ENGINE,
+        "len(self.in_flight) < self._limits.requests_max and not self.draining:\n            permit",
+        "len(self.in_flight) < self._limits.requests_max:\n            permit",
+    ),
+    Mutant(
+        "a retried batch keeps the events of a dropped partition",
+        ENGINE,
+        "        if self._without_gone(batch) and not batch.events and batch.remainder is not None:",
+        "        if False:",
+    ),
+    # metadata
+    Mutant(
+        "read no metadata back",
+        ENGINE,
+        "        ahead = commit_metadata.decode(metadata, position)",
+        "        ahead = []",
+    ),
+    Mutant(
+        "the ranges in the metadata begin one too low",
+        PROGRESS,
+        "                ranges.append(OffsetRange(below, offset))",
+        "                ranges.append(OffsetRange(below - 1, offset))",
+    ),
+    Mutant(
+        "the ranges in the metadata end one too high",
+        PROGRESS,
+        "                ranges.append(OffsetRange(below, offset))",
+        "                ranges.append(OffsetRange(below, offset + 1))",
+    ),
+    Mutant(
+        "metadata of another position counts",
+        "core/commit_metadata.py",
+        " or numbers[0] != committed:",
+        ":",
+    ),
+    Mutant(
+        "what was named and has not arrived yet is not named again",
+        PROGRESS,
+        "            if start < r.end:\n                ranges.append(OffsetRange(start, r.end))",
+        "            if start < r.end and False:\n                ranges.append(OffsetRange(start, r.end))",
+    ),
+    Mutant(
+        "take a commit as done when it is sent",
+        ENGINE,
+        "                plan.append(CommitItem(partition, position, metadata))",
+        "                plan.append(CommitItem(partition, position, metadata))\n"
+        "                partition.committed, partition.committed_metadata = position, metadata",
+    ),
+    # pacing, isolation, rejects, window
+    Mutant(
+        "the breaker never closes", "core/pacing.py", "self.blockage = self.breaker_open_since = self.last", "self.last"
+    ),
+    Mutant(
+        "a probe that fails is the last one",
+        ENGINE,
+        "        if request_id == self._probe_id:\n            self._probe_id = None\n",
+        "",
+    ),
+    Mutant(
+        "a blocked batch is forgotten",
+        ENGINE,
+        "                self._urgent.append(batch)\n            case _",
+        "                pass\n            case _",
+    ),
+    Mutant(
+        "the suspect is rejected without a request of its own",
+        ENGINE,
+        "        elif len(group.items) == 1:\n            partition, entry = group.items[0]\n            fault = Fault(outcome",
+        "        elif len(group.items) <= 2:\n            partition, entry = group.items[0]\n            fault = Fault(outcome",
+    ),
+    Mutant(
+        "the suspect's successors of the same key are not put aside with it",
+        "core/isolation.py",
+        "if index == suspect or (key is not None and self._key_of(group.items[index]) == key)",
+        "if index == suspect",
+    ),
+    Mutant(
+        "a record with several events is settled by the first",
+        ENGINE,
+        "            self._expect_several(partition, entries)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "a letter that failed is dropped",
+        "core/reject_queue.py",
+        "        self.waiting.appendleft(self._written.pop(letter_id))\n        self.blocked_since",
+        "        self._written.pop(letter_id)\n        self.blocked_since",
+    ),
+    Mutant(
+        "a part's key is freed while the rest of the batch holds it",
+        ENGINE,
+        "if not partition.gone and _key_of((partition, entry)) not in held:",
+        "if not partition.gone:",
+    ),
+    Mutant(
+        "a key is freed whoever holds it",
+        GATE,
+        "if key is not None and holders.get(key) is batch:",
+        "if key is not None and key in holders:",
+    ),
+    Mutant(
+        "held records are not tracked",
+        ENGINE,
+        "        partition.progress.track(offsets)\n",
+        "        if not partition.held:\n            partition.progress.track(offsets)\n",
+    ),
+    Mutant(
+        "resume although there is no room",
+        "core/flow.py",
+        "held_bytes > self._limits.bytes_max or room <= 0:",
+        "held_bytes > self._limits.bytes_max:",
+    ),
+    Mutant("read without a limit", "core/flow.py", "            self._limits.records_max - records,\n", ""),
+    Mutant(
+        "the position ignores what control records passed",
+        ENGINE,
+        "max(position, positions.get(name, 0), partition.committed or 0)",
+        "position",
+    ),
+)
