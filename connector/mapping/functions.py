@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
 
-from connector.mapping.contract_rules import describe
+from connector.mapping.contract_rules import describe, is_finite
 from connector.mapping.faults import ValueFault
 from connector.mapping.json_text import text_of
 from connector.mapping.message import Message
@@ -22,6 +22,7 @@ from connector.mapping.timestamps import epoch_seconds, utc_text
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _DIGITS_MAX = 30
+_EXACT = Context(prec=2_000)
 _BOOLEANS: Mapping[object, bool] = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _parse_json = msgspec.json.Decoder().decode
 
@@ -143,13 +144,13 @@ def _round(value: object, digits: object = 0) -> int | float | Decimal | None:
         raise ValueFault(f"{places} digits", f"at most {_DIGITS_MAX} digits behind the point")
     if isinstance(value, int):
         return value
+    if not is_finite(value):
+        raise ValueFault(describe(value), "a finite number")
     exact = value if isinstance(value, Decimal) else Decimal(repr(value))
     try:
-        rounded = exact.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
-    except InvalidOperation:  # NaN, Infinity; or more digits than a decimal holds, of which none is behind the point
-        if exact.is_finite():
-            return value
-        raise ValueFault(describe(value), "a finite number") from None
+        rounded = exact.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _EXACT)
+    except InvalidOperation:  # so many digits before the point that those behind it make no difference
+        return value
     if places == 0:
         return int(rounded)
     return rounded if isinstance(value, Decimal) else float(rounded)
