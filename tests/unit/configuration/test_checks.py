@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from connector.configuration import load
+from connector.errors import SettingsError
 from tests.unit.configuration.documents import changed, faults, loaded
 
 OAUTH = {"client_id": "id", "client_secret": "hidden"}
@@ -197,3 +199,16 @@ def test_a_fault_inside_does_not_hide_what_else_contradicts(tmp_path: Path) -> N
     """A check runs unless one of the settings that it reads is wrong itself."""
     lines = faults(changed(delivery__retry={"initial_ms": 500, "max_ms": 0}, airship__auth={}), tmp_path)
     assert sorted(line.split(": ")[1] for line in lines) == ["airship.auth", "delivery.retry.max_ms"]
+
+
+def test_a_property_of_a_wrong_kind_does_not_hide_one_that_is_refused(tmp_path: Path) -> None:
+    lines = faults(changed(kafka__properties={"client.rack": ["a"], "enable.auto.commit": True}), tmp_path)
+    assert sorted(line.split(": ")[1] for line in lines) == [
+        "kafka.properties.client.rack",
+        "kafka.properties.enable.auto.commit",
+    ]
+
+
+def test_without_any_source_it_says_which_there_are() -> None:
+    with pytest.raises(SettingsError, match="found no settings; name a file with -c or CONNECTOR_CONFIG, or set CONN"):
+        load(None, {})
