@@ -62,16 +62,23 @@ class RejectQueue:
 
     def not_taken(self, letter_id: int, now: float) -> None:
         """The producer's own queue is full: it was not given away, and nothing is wrong with the topic."""
-        self.waiting.appendleft(self._written.pop(letter_id))
+        self._keep(letter_id)
         self._next_at = now + 0.01
 
     def failed(self, letter_id: int, detail: str, now: float) -> None:
         """The topic cannot be written. The record is kept and tried again."""
-        self.waiting.appendleft(self._written.pop(letter_id))
+        self._keep(letter_id)
         self.blocked_since = self.blocked_since if self.blocked_since is not None else now
         self.blocked_detail = detail
         self._next_at = now + min(_RETRY_SECONDS_MAX, _RETRY_SECONDS_FIRST * 2.0 ** min(self._failures, 10))
         self._failures += 1
+        self._unblock_if_empty()
+
+    def _keep(self, letter_id: int) -> None:
+        """One that was not written is tried again, unless it is the next owner's by now."""
+        letter = self._written.pop(letter_id)
+        if not letter.partition.gone:
+            self.waiting.appendleft(letter)
 
     def outstanding_of(self, partitions: set[Partition]) -> bool:
         """Whether a report is due for one of these, or one is still to be written while the topic works."""
@@ -84,3 +91,10 @@ class RejectQueue:
 
     def drop_gone(self) -> None:
         self.waiting = deque(letter for letter in self.waiting if not letter.partition.gone)
+        self._unblock_if_empty()
+
+    def _unblock_if_empty(self) -> None:
+        """What nobody waits for blocks nobody: with its last letter given away a member is ready again."""
+        if not len(self):
+            self.blocked_since = None
+            self.blocked_detail = ""

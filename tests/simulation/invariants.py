@@ -151,6 +151,8 @@ class Ledger:
             weight = partition.window_bytes
             if weight < 0 or (weight > 0 and not len(partition.progress)):
                 raise Violation(f"invariant 4: {partition} holds {len(partition.progress)} records of {weight} bytes")
+        blocked = engine.rejects.blocked_since is not None and not len(engine.rejects)
+        require(not blocked, "6", "blocked by the dead-letter topic, and no letter is left to be written")
         self._check_keys(engine)
 
     def _check_keys(self, engine: Engine) -> None:

@@ -141,6 +141,7 @@ class Member:
         letter = action.letter
         record = letter.reject.record
         assert isinstance(record, ModelRecord)
+        require(not letter.partition.gone, "3", f"a letter of {letter.partition} is written, which was given away")
         self.world.ledger.check_letter(record)
         self.letters_open += 1
 

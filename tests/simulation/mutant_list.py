@@ -159,8 +159,8 @@ MUTANTS = (
     Mutant(
         "the suspect is rejected without a request of its own",
         ENGINE,
-        "        elif len(group.items) == 1:\n            partition, entry = group.items[0]\n            fault = Fault(outcome",
-        "        elif len(group.items) <= 2:\n            partition, entry = group.items[0]\n            fault = Fault(outcome",
+        "== 1:\n            partition, entry = group.items[0]\n            fault = Fault(outcome",
+        "<= 2:\n            partition, entry = group.items[0]\n            fault = Fault(outcome",
     ),
     Mutant(
         "the suspect's successors of the same key are not put aside with it",
@@ -177,7 +177,7 @@ MUTANTS = (
     Mutant(
         "a letter that failed is dropped",
         "core/reject_queue.py",
-        "        self.waiting.appendleft(self._written.pop(letter_id))\n        self.blocked_since",
+        "        self._keep(letter_id)\n        self.blocked_since",
         "        self._written.pop(letter_id)\n        self.blocked_since",
     ),
     Mutant(
