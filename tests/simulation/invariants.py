@@ -5,6 +5,7 @@ An epoch is one partition as one member holds it, from one assignment to its end
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -38,6 +39,10 @@ class EpochLedger:
     posted: dict[EventId, Posted] = field(default_factory=dict)
     stored: set[EventId] = field(default_factory=set)
     last_of_key: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+
+
+def _start(of: OffsetRange) -> int:
+    return of.start
 
 
 class Ledger:
@@ -134,7 +139,8 @@ class Ledger:
         for offset in unsettled:
             if offset >= ahead[-1].end:
                 break
-            if offset >= ahead[0].start and any(r.start <= offset < r.end for r in ahead):
+            before = bisect_right(ahead, offset, key=_start)
+            if before and offset < ahead[before - 1].end:
                 raise Violation(f"invariant 2: {partition}: {ahead} go with {position}, and {offset} is not settled")
 
     def check_engine(self, engine: Engine, records_max: int, bytes_max: int) -> None:
