@@ -227,6 +227,12 @@ def test_events_that_carry_a_value_are_refused(
     assert post(client, [red]).status_code == 200
 
 
+def test_a_pointer_may_end_at_an_item_of_an_array(sandbox: RunningSandbox, client: httpx.Client) -> None:
+    sandbox.set_fault(RefuseFault(pointer="/body/properties/tags/7", equals="red"))
+    assert post(client, [event(tags=["blue"] * 7 + ["red"])]).status_code == 400
+    assert post(client, [event(tags=["red"] * 7 + ["blue"])]).status_code == 200
+
+
 def test_a_refusal_counts_as_a_hit_only_where_an_event_matched(sandbox: RunningSandbox, client: httpx.Client) -> None:
     sandbox.set_fault(RefuseFault(pointer="/body/name", equals="odd", next=2))
     names = ["even", "odd", "even", "odd", "odd", "even"]

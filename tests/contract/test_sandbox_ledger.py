@@ -304,8 +304,12 @@ def test_the_clock_runs_on_from_the_date_unless_it_is_frozen() -> None:
     clock.set(datetime(2020, 5, 3, tzinfo=UTC), frozen=True)
     elapsed[0] = 20
     assert clock.now() == start
+    age = clock.age_now()
     clock.reset()
     assert clock.now() == 1_020
+    clock.advance(7)
+    assert clock.now() == 1_027
+    assert clock.age_now() == age + 7  # what has aged stays aged
 
 
 @pytest.mark.parametrize(

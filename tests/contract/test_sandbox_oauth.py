@@ -192,7 +192,7 @@ def test_each_parameter_beside_a_secret_is_checked(
         ({"scope": 5}, "scope"),
         ({"key": OTHER_PRIVATE_KEY}, "signature"),
     ],
-    ids=str,
+    ids=lambda value: ", ".join(value) if isinstance(value, dict) else None,
 )
 def test_each_claim_of_an_assertion_is_checked(
     sandbox: RunningSandbox, client: httpx.Client, changed: dict[str, Any], says: str

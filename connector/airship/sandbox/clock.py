@@ -23,6 +23,7 @@ class SandboxClock:
         self._wall = wall
         self._monotonic = monotonic
         self._advanced = 0.0
+        self._aged = 0.0
         self._origin = wall()
         self._set_at = monotonic()
         self._follows_wall = True
@@ -42,7 +43,7 @@ class SandboxClock:
 
     def age_now(self) -> float:
         """Seconds on a scale without a date, for the life of tokens: moved by `advance`, not by `set`."""
-        return self._monotonic() + self._advanced
+        return self._monotonic() + self._aged
 
     def real_now(self) -> float:
         """Seconds since the epoch as the clients' clocks have it."""
@@ -62,6 +63,7 @@ class SandboxClock:
 
     def advance(self, seconds: float) -> None:
         self._advanced += seconds
+        self._aged += seconds
         if not self._follows_wall:
             self._origin += seconds
 
