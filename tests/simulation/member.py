@@ -129,6 +129,7 @@ class Member:
         ]
         for partition, _ in action.batch.runs:
             require(not partition.gone, "3", f"{partition} is sent although it was given away")
+        require(not self.engine.draining, "6", f"member {self.number} sends while it drains")
         self._carried[action.request_id] = runs
         self.requests_open += 1
         self.world.post(runs, action.batch.body(), lambda answer: self._answer(action.request_id, answer))
