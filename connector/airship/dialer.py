@@ -38,6 +38,7 @@ class Dialer:
         self._tls = tls
         self._connect_seconds_max = connect_seconds_max
         self._http = http
+        self._looking: asyncio.Future[Sequence[AddrInfoType]] | None = None
         self._buffer = memoryview(bytearray(READ_BYTES_MAX))
 
     async def dial(self, deadline: float) -> Connection:
@@ -79,13 +80,18 @@ class Dialer:
         return connection
 
     async def _look_up(self) -> Sequence[AddrInfoType]:
-        """Numeric addresses at once, names outside the loop: a resolver may hang longer than every deadline here."""
+        """Numeric addresses at once, names outside the loop: a resolver may hang longer than every deadline here.
+
+        One look-up at a time, shared by all who dial: a resolver that hangs holds one thread.
+        """
         host, port = self._peer
         try:
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
-            ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-            return await asyncio.wrap_future(self._http.run_blocking(ask))
+            if self._looking is None or self._looking.done():
+                ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+                self._looking = asyncio.wrap_future(self._http.run_blocking(ask))
+            return await asyncio.shield(self._looking)
 
     async def _establish(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, connection: Connection) -> None:
         if self._tls is None:

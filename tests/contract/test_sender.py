@@ -13,8 +13,8 @@ import pytest
 
 from connector import __version__
 from connector.airship.answer_reader import BODY_BYTES_MAX
-from connector.core.records import HttpAnswer, TransportFault
-from connector.http_thread import HttpThread
+from connector.core.records import Answer, HttpAnswer, TransportFault
+from connector.http_thread import BLOCKING_THREADS_MAX, HttpThread
 from tests.contract.loopback import OK_BODY, REQUESTS_MAX, SECONDS_MAX, Desk, Exchange, loopback
 
 
@@ -212,6 +212,42 @@ def test_no_such_host(http: HttpThread) -> None:
     assert not fault.may_have_arrived
 
 
+def test_a_resolver_that_hangs_stops_nothing_else(http: HttpThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, let_go = threading.Event(), threading.Event()
+    resolve = socket.getaddrinfo
+
+    def hangs(host: str, *args: object, **more: object) -> object:
+        if host != "slow.example":
+            return resolve(host, *args, **more)  # type: ignore[arg-type]
+        if more.get("flags") == socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "not a numeric address")
+        asked.set()
+        let_go.wait(SECONDS_MAX)
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    with (
+        loopback(answer_ok) as server,
+        Desk(http, server.url) as desk,
+        Desk(http, "http://slow.example", connect_timeout_ms=300) as slow,
+    ):
+        for number in range(BLOCKING_THREADS_MAX):
+            slow.sender.send(number, b"[]")
+        assert asked.wait(SECONDS_MAX)
+        assert isinstance(desk.post(), HttpAnswer)
+        assert http.run_blocking(lambda: "at once").result(SECONDS_MAX / 2) == "at once"
+        faults = [slow.answers.get(timeout=SECONDS_MAX).answer for _ in range(BLOCKING_THREADS_MAX)]
+        let_go.set()
+    for fault in faults:
+        assert_no_connection(fault)
+
+
+def assert_no_connection(fault: Answer) -> None:
+    assert isinstance(fault, TransportFault)
+    assert (fault.kind, fault.may_have_arrived) == ("connect", False)
+    assert "in time" in fault.detail
+
+
 def test_nobody_accepts_in_time(http: HttpThread) -> None:
     """TLS to a server that says nothing: the connection is made, its handshake never ends."""
     quiet = threading.Event()
@@ -256,27 +292,26 @@ def test_the_deadline_is_for_the_whole_request(http: HttpThread, drip: bool) -> 
 def test_an_early_answer_to_a_large_body_is_read(http: HttpThread) -> None:
     """A 413 comes before the body was sent. It counts, and the rest of the body goes nowhere: above all not in front of
     the next request."""
-    seen = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(SECONDS_MAX)
+    accepted: list[socket.socket] = []
 
     def serve() -> None:
         for _ in range(2):
             sock, _ = listener.accept()
-            with sock:
-                sock.settimeout(SECONDS_MAX)
-                sock.recv(4096)
-                sock.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
-                seen.wait(SECONDS_MAX)
+            accepted.append(sock)
+            sock.settimeout(SECONDS_MAX)
+            sock.recv(4096)
+            sock.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     with Desk(http, f"http://127.0.0.1:{listener.getsockname()[1]}") as desk:
         assert desk.post(1, b"x" * 20_000_000) == HttpAnswer(413, b"big")
-        seen.set()
         assert desk.post(2, b"[]") == HttpAnswer(413, b"big")
     thread.join(SECONDS_MAX)
-    listener.close()
+    for sock in [*accepted, listener]:
+        sock.close()
 
 
 def test_a_large_body_arrives_whole(http: HttpThread) -> None:
