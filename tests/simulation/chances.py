@@ -42,7 +42,7 @@ RATES: dict[str, float] = {
     "commit done but answered as failed": 0.05,
     "late commit": 0.1,
     "metadata refused": 0.01,
-    "metadata damaged": 0.03,
+    "metadata damaged": 0.1,
     # the group, for each step
     "rebalance": 0.02,
     "session lost": 0.006,

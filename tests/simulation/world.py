@@ -35,6 +35,7 @@ class World:
         self.logs = {name: Log(name) for name in names}
         self.group = Group(names)
         self._named: dict[TopicPartition, frozenset[int]] = dict.fromkeys(names, frozenset())
+        self._texts: dict[TopicPartition, list[str]] = {name: [] for name in names}
         self._kinds: dict[EventId, EventKind] = {}
         self.endpoint = EndpointModel(self.chances, self.timeline, self._kinds, self._stored)
         self.dead_letters = DeadLetterModel(self.chances, self.timeline)
@@ -123,6 +124,7 @@ class World:
         done = self.group.commit(name, member, grant, item.position, item.metadata)
         self.note(f"commit {name} {item.position} {ahead} by {member}: {'done' if done else 'fenced'}")
         if done:
+            self._texts[name].append(item.metadata)
             self.ledger.check_commit(item.partition, item.position, ahead)
             offsets = [record.at for record in self.logs[name].records]
             self._named[name] = frozenset(o for o in offsets if any(r.start <= o < r.end for r in ahead))
@@ -148,7 +150,12 @@ class World:
         if committed is not None:
             position, metadata, named = committed.position, committed.metadata, self._named[name]
             if metadata and self.chances.hit("metadata damaged"):
-                metadata, named = self.random.choice((*_OTHERS_METADATA, metadata[:-3])), frozenset()
+                others = (
+                    *_OTHERS_METADATA,
+                    metadata[:-3],
+                    *self._texts[name][:-1],
+                )  # damaged, a stranger's, an older one
+                metadata, named = self.random.choice(others), frozenset()
             named |= {record.at for record in self.logs[name].records if record.at < position}
         self.note(f"{name} to member {member.number} from {position} with {metadata!r}")
         member.assigned(name, grant, position, metadata, named)
