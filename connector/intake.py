@@ -20,7 +20,7 @@ from connector.core.records import Entry, Fault, OrderingKey, PreparedRun, Rejec
 from connector.decode.decoder import Decoded, Decoder
 from connector.decode.json_values import json_value
 from connector.decode.schema_cache import SchemaCache
-from connector.errors import DecodeError, MappingError, RecordError, SchemaPending
+from connector.errors import DecodeError, InvalidEvent, MappingError, RecordError, SchemaPending
 from connector.mapping.acceptance import Acceptance, Accepts
 from connector.mapping.event_text import EventText, with_whole_seconds
 from connector.mapping.jmespath_language import ERRORS
@@ -260,10 +260,14 @@ class _Run:
             return text
         if decoded is None:
             decoded = decoder.decode(record)
-        if text is not None:
-            return self._text.passed_on(text, decoded.value, self._now_seconds)
-        event = with_whole_seconds(decoded.value)
-        return self._text.written(event, self._accepts, self._now_seconds, finite=False)
+        try:
+            if text is not None:
+                return self._text.passed_on(text, decoded.value, self._now_seconds)
+            event = with_whole_seconds(decoded.value)
+            return self._text.written(event, self._accepts, self._now_seconds, finite=False)
+        except InvalidEvent as error:
+            error.schema_id = decoded.schema_id
+            raise
 
     def _key(self, record: SourceRecord, route: Route, decoded: Decoded | None) -> OrderingKey:
         match self._ordering:

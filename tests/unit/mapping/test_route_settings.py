@@ -11,7 +11,7 @@ from connector.mapping.routes import compile_routes
 from connector.settings import RouteSettings, ValidationSettings
 
 LIMITS = ValidationSettings()
-HERE = "tests.unit.mapping.test_routes"
+HERE = "tests.unit.mapping.test_route_events"
 
 
 def faults_of_settings(**settings: Any) -> list[str]:

@@ -1,349 +1,381 @@
-"""Routes: what they refuse when the settings are read, and what they make of a value."""
+"""Routes: what is refused when the settings are read, and what becomes of a value."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
-from connector.core.records import Fault, SourceRecord
-from connector.errors import MappingError
+from connector.errors import MappingError, SettingsError
 from connector.mapping.routes import EVENTS_MAX, Route, compile_routes
 from connector.settings import RouteSettings, ValidationSettings
-from tests.unit.mapping.records import StoredRecord
-from tests.unit.mapping.test_contract import CHANNEL
+from tests.unit.decode.source_record import Record
 
-LIMITS = ValidationSettings()
-RECORD = StoredRecord(b"{}", key=b"k", headers=[("type", b"sale")])
-MINIMAL = {"user": {"named_user_id": "${{ u }}"}, "body": {"name": "sale"}}
-
-
-def compiled(**settings: Any) -> Route:
-    settings.setdefault("topics", ["orders"])
-    (route,) = compile_routes([RouteSettings.model_validate(settings)], LIMITS)
-    route.message.record = RECORD
-    return route
+USER = {"named_user_id": "${{ id }}"}
+EVENT: dict[str, Any] = {"user": USER, "body": {"name": "purchased"}}
+RECORD = Record(b"{}", [("kind", b"paid"), ("empty", None), ("kind", b"refund"), ("odd", b"\xff")])
+PRIVATE = "private-7"
+PLAIN = ValidationSettings()
 
 
-def built(body: dict[str, Any], value: Any, **event: Any) -> Any:
-    template = {"user": {"named_user_id": "u"}, "body": {"name": "sale", **body}, **event}
-    (made,) = compiled(event=template).events_of(value, RECORD)
-    return made
+def compiled(*routes: dict[str, Any], limits: ValidationSettings = PLAIN) -> list[Route]:
+    return compile_routes([RouteSettings.model_validate({"topics": ["orders"]} | route) for route in routes], limits)
 
 
-def refusal(route: Route, value: Any) -> tuple[str, list[Fault]]:
-    with pytest.raises(MappingError) as refused:
-        route.events_of(value, RECORD)
-    return refused.value.reason, list(refused.value.faults)
+def route(**settings: Any) -> Route:
+    (only,) = compiled(settings)
+    only.message.record = RECORD
+    return only
 
 
-# -- what a template makes
+def refusals(*routes: dict[str, Any], limits: ValidationSettings = PLAIN) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as raised:
+        compiled(*routes, limits=limits)
+    return raised.value.faults
 
 
-def test_literals_expressions_and_texts() -> None:
-    event = built(
-        {
-            "value": "${{ total }}",
-            "interaction_id": "shop/${{ id }}",
-            "properties": {
-                "literal": 1,
-                "flag": True,
-                "skus": "${{ lines[].sku }}",
-                "nested": {"all": ["${{ id }}", "x"]},
-            },
-        },
-        {"total": Decimal("1.50"), "id": 7, "lines": [{"sku": "a"}, {"sku": "b"}]},
+def with_body(**body: Any) -> dict[str, Any]:
+    return {"user": USER, "body": {"name": "a"} | body}
+
+
+def event_of(event: dict[str, Any], value: Any) -> Any:
+    (only,) = route(event=event).events_of(value, RECORD)
+    return only
+
+
+def properties_of(properties: Any, value: Any) -> Any:
+    return event_of({"user": {"named_user_id": "u"}, "body": {"name": "a", "properties": properties}}, value)["body"][
+        "properties"
+    ]
+
+
+def fault_of(made: Route, value: Any) -> MappingError:
+    with pytest.raises(MappingError) as raised:
+        made.events_of(value, RECORD)
+    assert PRIVATE not in str(raised.value)
+    return raised.value
+
+
+class TestWhatIsRefusedAtTheStart:
+    @pytest.mark.parametrize(
+        ("event", "line"),
+        [
+            (with_body(name="Paid"), "body.name: found "),
+            (with_body(name="Paid ${{ x }}"), "body.name: found "),
+            ({"body": {}, "user": USER}, "body.name: found "),
+            ({"user": USER}, "body: found "),
+            ({"body": {"name": "a"}}, "user: found "),
+            ({"body": {"name": "a"}, "user": {}}, "user: found "),
+            ({"body": {"name": "a"}, "user": {"channel": "no-uuid"}}, "user.channel: found "),
+            ({"body": {"name": "a"}, "user": {"user_id": "b"}}, "user.user_id: found an unknown field"),
+            (with_body(value="12"), "body.value: found "),
+            (with_body(properties={"x": "y" * 256}), "body.properties.x: found "),
+            (with_body(properties=["${{ a }}"]), "body.properties: found "),
+            (with_body(nmae="b"), "body.nmae: found an unknown field, expected name"),
+            (EVENT | {"occured": "x"}, "occured: found an unknown field, expected occurred"),
+            (EVENT | {"occurred": "yesterday"}, "occurred: found "),
+            (with_body(properties={"${{ a }}": 1}), "body.properties.${{ a }}: found an expression in a name"),
+            (with_body(properties={1: 1}), "body.properties.1: found a name that is"),
+            (with_body(value="${{ total"), "body.value: found ${{ without its end"),
+            (with_body(value="${{ 'a }}"), "body.value: found a ' without its end"),
+            (with_body(value="${{ }}"), "body.value: found an empty expression"),
+            (with_body(value="${{ a. }}"), "body.value: found "),
+            (with_body(value="${{ lowr(a) }}"), "body.value: found the unknown function lowr()"),
+            (with_body(value="${{ lower() }}"), "body.value: found lower() with 0 arguments"),
+            (with_body(value="${{ a[::0] }}"), "body.value: found a slice with step 0"),
+        ],
     )
-    assert event == {
-        "user": {"named_user_id": "u"},
-        "body": {
-            "name": "sale",
-            "value": Decimal("1.50"),
-            "interaction_id": "shop/7",
-            "properties": {"literal": 1, "flag": True, "skus": ["a", "b"], "nested": {"all": [7, "x"]}},
-        },
+    def test_a_wrong_template_has_its_place(self, event: dict[str, Any], line: str) -> None:
+        (fault,) = refusals({}, {"event": event})
+        assert fault.startswith(f"routes[1].event.{line}")
+        assert ", expected " in fault
+
+    @pytest.mark.parametrize(
+        ("settings", "line"),
+        [
+            ({"when": "a =="}, "routes[0].when: found its end at column 5 in 'a ==', expected JMESPath"),
+            ({"when": "a = b"}, "routes[0].when: found "),
+            ({"when": "${{ a }} and ${{ b }}"}, "routes[0].when: found more than one expression"),
+            ({"for_each": "lines[", "event": EVENT}, "routes[0].for_each: found "),
+            ({"ordering_key": "nokey(a)"}, "routes[0].ordering_key: found the unknown function nokey()"),
+            ({"topics": None}, "routes[0]: found neither of topics and topics_pattern, expected one of them"),
+            ({"topics_pattern": "a"}, "routes[0]: found both of topics and topics_pattern, expected one of them"),
+            ({"topics": None, "topics_pattern": "a("}, "routes[0].topics_pattern: found "),
+            ({"transform": "json"}, "routes[0].transform: found 'json', expected package.module:function"),
+            ({"transform": "json:no_such"}, "routes[0].transform: found AttributeError"),
+            ({"transform": "no_such_module:f"}, "routes[0].transform: found ModuleNotFoundError"),
+            ({"transform": "json:__name__"}, "routes[0].transform: found json:__name__, which cannot be called"),
+        ],
+    )
+    def test_so_has_everything_else(self, settings: dict[str, Any], line: str) -> None:
+        (fault,) = refusals(settings)
+        assert fault.startswith(line)
+
+    def test_all_faults_of_all_routes_come_at_once(self) -> None:
+        event = {"user": {"channel": "${{ ( }}"}, "body": {"name": "${{ lowr(a) }}", "propertys": {}}}
+        told = [line.split(": ")[0] for line in refusals({"when": "a ==", "event": event}, {}, {"when": "["})]
+        in_event = [f"routes[0].event.{field}" for field in ("body.name", "body.propertys", "user.channel")]
+        assert told[0] == "routes[0].when"
+        assert sorted(told[1:-1]) == in_event
+        assert told[-1] == "routes[2].when"
+
+    def test_limits_of_the_settings_hold_for_literals(self) -> None:
+        (fault,) = refusals({"event": with_body(name="abcdef")}, limits=ValidationSettings(name_length_max=5))
+        assert fault.startswith("routes[0].event.body.name: found a string of 6 characters")
+
+    @pytest.mark.parametrize("when", ["a == b", "${{ a == b }}", "  ${{ a == b }} "])
+    def test_the_marks_of_a_template_around_a_condition_do_no_harm(self, when: str) -> None:
+        assert route(when=when).applies({"a": 1, "b": 1})
+        assert not route(when=when).applies({"a": 1, "b": 2})
+
+    def test_a_literal_time_is_judged_by_its_form_alone(self) -> None:
+        assert event_of(EVENT | {"occurred": "2001-02-03T04:05:06"}, {"id": "u"})["occurred"] == "2001-02-03T04:05:06"
+
+
+class TestTheTemplate:
+    VALUE: ClassVar[dict[str, Any]] = {
+        "id": "u",
+        "n": 7,
+        "f": 1.5,
+        "d": Decimal("1E+3"),
+        "yes": True,
+        "none": None,
+        "list": [1, None, "x"],
+        "object": {"a": None},
+        "text": "t",
     }
 
+    @pytest.mark.parametrize("name", ["n", "f", "d", "yes", "list", "object", "text"])
+    def test_one_expression_alone_keeps_its_type(self, name: str) -> None:
+        found = properties_of({"x": f"${{{{ {name} }}}}"}, self.VALUE)["x"]
+        assert found == self.VALUE[name]
+        assert type(found) is type(self.VALUE[name])
 
-@pytest.mark.parametrize(
-    "value",
-    [1, 1.5, Decimal("0.10"), True, False, "text", "", [], {}, [1, [2]], {"a": {"b": None}}, 0],
-)
-def test_one_expression_keeps_the_type_of_its_result(value: Any) -> None:
-    event = built({"properties": {"x": "${{ a }}"}}, {"a": value})
-    found = event["body"]["properties"]["x"]
-    assert (found, type(found)) == (value, type(value))
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(1, "n-1"), (1.5, "n-1.5"), (Decimal("0.10"), "n-0.10"), (True, "n-true"), ("x", "n-x"), ([1, "a"], 'n-[1,"a"]')],
-)
-def test_in_a_text_values_stand_as_json_has_them(value: Any, text: str) -> None:
-    assert built({"unique_id": "n-${{ a }}"}, {"a": value})["body"]["unique_id"] == text
-
-
-def test_null_is_left_out_wherever_it_stands() -> None:
-    event = built(
-        {
-            "value": "${{ a }}",
-            "transaction": "t-${{ a }}",
-            "session_id": None,
-            "properties": {"gone": "${{ a }}", "list": ["${{ a }}", None, "x"], "inner": {"gone": "${{ a }}"}},
-        },
-        {},
-        occurred="${{ a }}",
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("a ${{ text }} b", "a t b"),
+            ("${{ n }}${{ text }}", "7t"),
+            ("${{ n }}/${{ f }}/${{ d }}/${{ yes }}", "7/1.5/1000/true"),
+            ("${{ list }}!", '[1,null,"x"]!'),
+            ("$${{ n }} and ${{ n }}", "${{ n }} and 7"),
+            ("$${{ n }}", "${{ n }}"),
+            ("${ n }} {{ n }} $", "${ n }} {{ n }} $"),
+            ("${{ '}}' }}", "}}"),
+            ("${{ {a: {b: n}}.a.b }}", 7),
+            ("${{ join('', [text, '${{']) }}", "t${{"),
+            ("${{n}}", 7),
+            ("", ""),
+        ],
     )
-    assert event == {
-        "user": {"named_user_id": "u"},
-        "body": {"name": "sale", "properties": {"list": ["x"], "inner": {}}},
+    def test_a_text_is_put_together(self, text: str, expected: object) -> None:
+        assert properties_of({"x": text, "n": "${{ n }}"}, self.VALUE)["x"] == expected
+
+    @pytest.mark.parametrize("text", ["${{ none }}", "${{ missing.far.away }}", "a ${{ none }} b", "${{ n.x }}"])
+    def test_what_is_null_is_left_out_wherever_it_stands(self, text: str) -> None:
+        assert properties_of({"x": text, "y": 1}, self.VALUE) == {"y": 1}
+        assert properties_of({"y": [text, "${{ n }}", {"z": text}]}, self.VALUE) == {"y": [7, {}]}
+
+    @pytest.mark.parametrize("literal", [1, 1.5, True, [1, {"a": [False]}], {"a": {"b": "c"}}, "text"])
+    def test_literals_stay_as_they_are(self, literal: object) -> None:
+        assert properties_of({"x": literal, "y": "${{ n }}"}, self.VALUE) == {"x": literal, "y": 7}
+
+    def test_a_null_in_the_settings_is_left_out_too(self) -> None:
+        assert properties_of({"x": None, "y": "${{ n }}"}, self.VALUE) == {"y": 7}
+
+    def test_of_several_identifiers_the_one_that_is_there_counts(self) -> None:
+        event = EVENT | {"user": {"named_user_id": "${{ id }}", "channel": "${{ channel }}"}}
+        assert event_of(event, {"id": "u"})["user"] == {"named_user_id": "u"}
+        assert event_of(event, {"channel": "c"})["user"] == {"channel": "c"}
+
+    def test_events_of_two_messages_share_nothing(self) -> None:
+        made = route(event=with_body(properties={"x": "${{ n }}", "fix": 1}))
+        ((first,), (second,)) = (made.events_of({"id": "a", "n": n}, RECORD) for n in (1, 2))
+        assert first["body"]["properties"] == {"x": 1, "fix": 1}
+        assert second["body"]["properties"] == {"x": 2, "fix": 1}
+
+    @pytest.mark.parametrize(
+        ("created", "occurred"),
+        [
+            ("2024-06-01T12:00:00.250+02:00", "2024-06-01T10:00:00"),
+            (1717236000, "2024-06-01T10:00:00"),
+            (1717236000999, "2024-06-01T10:00:00"),
+            ("2024-06-01 10:00:00Z", "2024-06-01 10:00:00Z"),
+        ],
+    )
+    def test_occurred_comes_out_in_the_contracts_form(self, created: object, occurred: str) -> None:
+        assert event_of(EVENT | {"occurred": "${{ at }}"}, {"id": "u", "at": created})["occurred"] == occurred
+
+
+class TestWhatAMessageIsToBlameFor:
+    def test_a_required_field_that_is_null_names_its_expression(self) -> None:
+        error = fault_of(route(event=with_body(name="${{ kind }}")), {"other": PRIVATE})
+        assert error.reason == "required_missing"
+        told = {fault.field: fault.found for fault in error.faults}
+        assert told == {"user": "null from ${{ id }}", "body.name": "null from ${{ kind }}"}
+        assert all(fault.expected for fault in error.faults)
+
+    @pytest.mark.parametrize("part", ["user", "body"])
+    def test_so_does_a_part_that_is_one_expression(self, part: str) -> None:
+        error = fault_of(route(event=EVENT | {part: "${{ whole }}"}), {"id": "u"})
+        assert error.reason == "required_missing"
+        assert [fault[:2] for fault in error.faults] == [(part, "null from ${{ whole }}")]
+
+    def test_all_expressions_that_fail_are_told_at_once(self) -> None:
+        properties = {"a": "${{ lower(n) }}", "b": "${{ timestamp(text) }}", "c": "${{ length(n) }}", "ok": "${{ n }}"}
+        error = fault_of(route(event=with_body(properties=properties)), {"n": 1, "text": PRIVATE})
+        assert error.reason == "expression_failed"
+        assert [fault.field for fault in error.faults] == [f"body.properties.{name}" for name in "abc"]
+        assert error.faults[0].found.endswith("in ${{ lower(n) }}")
+
+    @pytest.mark.parametrize("condition", ["lower(n) == 'a'", "sum(n) > `1`", "header(n) == 'a'"])
+    def test_a_condition_that_fails_is_the_messages_fault(self, condition: str) -> None:
+        with pytest.raises(MappingError) as raised:
+            route(when=condition).applies({"n": 1})
+        assert (raised.value.reason, raised.value.faults[0].field) == ("expression_failed", "when")
+
+    @pytest.mark.parametrize("value", [None, 1, "text", [], [1], True])
+    def test_a_value_that_is_no_object_has_no_fields(self, value: object) -> None:
+        assert fault_of(route(event=EVENT), value).reason == "required_missing"
+
+
+class TestConditions:
+    @pytest.mark.parametrize("found", [None, False, "", [], {}])
+    def test_what_jmespath_takes_for_false_does_not_apply(self, found: object) -> None:
+        assert not route(when="a").applies({"a": found})
+
+    @pytest.mark.parametrize("found", [True, 0, 1, "x", [0], {"a": None}, Decimal(0)])
+    def test_everything_else_applies(self, found: object) -> None:
+        assert route(when="a").applies({"a": found})
+
+    def test_without_a_condition_it_applies(self) -> None:
+        assert route().applies({})
+
+    @pytest.mark.parametrize(
+        ("when", "holds"),
+        [
+            ("header('kind') == 'refund'", True),
+            ("header('kind') == 'paid'", False),
+            ("header('empty') == null", True),
+            ("header('none')", False),
+            ("key() == 'key'", True),
+            ("topic() == 'orders' && partition() == `0` && offset() == `7`", True),
+            ("record_timestamp() == `1700000000000`", True),
+        ],
+    )
+    def test_the_record_can_be_asked(self, when: str, holds: bool) -> None:
+        made = route(when=when)
+        assert made.reads_message
+        assert made.applies({}) is holds
+
+    def test_a_header_that_is_no_text_is_the_messages_fault(self) -> None:
+        with pytest.raises(MappingError):
+            route(when="header('odd')").applies({})
+
+
+class TestSeveralEvents:
+    EACH: ClassVar[dict[str, Any]] = {
+        "user": {"named_user_id": "${{ message().id }}"},
+        "body": {"name": "${{ sku }}", "properties": {"i": "${{ index() }}"}},
     }
 
+    def made(self, **settings: Any) -> Route:
+        return route(event=self.EACH, for_each="lines", **settings)
 
-def test_null_inside_a_value_is_the_value_s_own() -> None:
-    assert built({"properties": "${{ @ }}"}, {"a": None})["body"]["properties"] == {"a": None}
+    def events(self, value: Any) -> list[Any]:
+        made = self.made()
+        made.message.value = value
+        return made.events_of(value, RECORD)
 
+    def test_each_item_gives_one_in_their_order(self) -> None:
+        events = self.events({"id": "u", "lines": [{"sku": "a"}, {"sku": "b"}]})
+        assert [event["body"] for event in events] == [
+            {"name": "a", "properties": {"i": 0}},
+            {"name": "b", "properties": {"i": 1}},
+        ]
+        assert {event["user"]["named_user_id"] for event in events} == {"u"}
 
-def test_a_whole_part_can_be_one_expression() -> None:
-    template = {"user": "${{ who }}", "body": {"name": "${{ n }}", "properties": "${{ p }}"}}
-    (event,) = compiled(event=template).events_of({"who": {"channel": CHANNEL}, "n": "x", "p": {"a": 1}}, RECORD)
-    assert event == {"user": {"channel": CHANNEL}, "body": {"name": "x", "properties": {"a": 1}}}
+    @pytest.mark.parametrize("lines", [[{"sku": "a"}] * 3, [{}] * 3])
+    def test_a_message_does_not_depend_on_the_one_before_it(self, lines: list[dict[str, str]]) -> None:
+        """`index()` is 0 outside of `for_each`, also after a message with many items, good or bad."""
+        made = self.made(ordering_key="index()")
+        made.message.value = {"id": "u"}
+        with suppress(MappingError):
+            made.events_of({"lines": lines}, RECORD)
+        assert made.key_of({}) == b"0"
 
+    def test_faults_name_the_item(self) -> None:
+        with pytest.raises(MappingError) as raised:
+            self.events({"id": "u", "lines": [{"sku": "a"}, {}, {"sku": None}]})
+        assert [fault.field for fault in raised.value.faults] == ["[1].body.name", "[2].body.name"]
 
-def test_of_two_identifiers_the_one_that_is_there() -> None:
-    route = compiled(event={"user": {"named_user_id": "${{ u }}", "channel": "${{ c }}"}, "body": {"name": "n"}})
-    assert route.events_of({"c": CHANNEL}, RECORD)[0]["user"] == {"channel": CHANNEL}
-    assert route.events_of({"u": "x"}, RECORD)[0]["user"] == {"named_user_id": "x"}
+    @pytest.mark.parametrize("lines", [None, []])
+    def test_none_or_no_items_give_no_event(self, lines: object) -> None:
+        assert self.events({"lines": lines}) == []
 
+    @pytest.mark.parametrize("lines", [PRIVATE, {"a": 1}, 1, True])
+    def test_anything_but_an_array_is_a_fault(self, lines: object) -> None:
+        error = fault_of(self.made(), {"lines": lines})
+        assert error.reason == "expression_failed"
+        assert [(fault.field, fault.expected) for fault in error.faults] == [("for_each", "an array")]
 
-@pytest.mark.parametrize(
-    ("expression", "value", "occurred"),
-    [
-        ("${{ t }}", "2024-01-02T03:04:05.678Z", "2024-01-02T03:04:05"),
-        ("${{ t }}", "2024-01-02T03:04:05+01:00", "2024-01-02T02:04:05"),
-        ("${{ t }}", 1_700_000_000_123, "2023-11-14T22:13:20"),
-        ("${{ timestamp(t) }}", 1_700_000_000, "2023-11-14T22:13:20"),
-        ("${{ timestamp(t) || 'x' }}", 1_700_000_000, "2023-11-14T22:13:20"),
-        ("${{ t }}", "soon", "soon"),
-        ("${{ d }}T00:00:00", None, None),
-    ],
-)
-def test_occurred_comes_out_as_whole_seconds_of_utc(expression: str, value: Any, occurred: str | None) -> None:
-    assert built({}, {"t": value}, occurred=expression).get("occurred") == occurred
+    def test_there_is_a_limit(self) -> None:
+        assert len(self.events({"id": "u", "lines": [{"sku": "a"}] * EVENTS_MAX})) == EVENTS_MAX
+        error = fault_of(self.made(), {"id": "u", "lines": [{"sku": "a"}] * (EVENTS_MAX + 1)})
+        assert error.faults[0].field == "for_each"
 
-
-def test_events_do_not_share_what_can_change() -> None:
-    route = compiled(event={**MINIMAL, "body": {"name": "sale", "value": "${{ v }}", "properties": {"a": "${{ v }}"}}})
-    first, second = route.events_of({"u": "x", "v": 1}, RECORD) + route.events_of({"u": "x", "v": 2}, RECORD)
-    assert (first["body"]["value"], second["body"]["value"]) == (1, 2)
-    assert first["body"] is not second["body"]
-
-
-# -- required fields and failures
-
-
-def test_a_required_field_that_is_null_names_its_expression() -> None:
-    route = compiled(event={"user": {"named_user_id": "${{ u }}", "channel": "${{ c }}"}, "body": {"name": "${{ n }}"}})
-    reason, faults = refusal(route, {})
-    assert reason == "required_missing"
-    assert [(fault.field, fault.found) for fault in faults] == [
-        ("user", "null from ${{ u }} and ${{ c }}"),
-        ("body.name", "null from ${{ n }}"),
-    ]
-    assert faults[0].expected.startswith("one of named_user_id, channel")
-    assert [fault.field for fault in refusal(route, {"u": "x"})[1]] == ["body.name"]
-    assert [fault.field for fault in refusal(route, {"n": "x"})[1]] == ["user"]
+    def test_without_a_template_the_items_are_the_events(self) -> None:
+        assert route(for_each="events").events_of({"events": [{"a": 1}, {"b": 2}]}, RECORD) == [{"a": 1}, {"b": 2}]
 
 
-def test_a_required_text_is_null_when_a_piece_of_it_is() -> None:
-    route = compiled(event={"user": {"named_user_id": "u"}, "body": {"name": "sale-${{ kind }}"}})
-    assert refusal(route, {})[1][0].found == "null from sale-${{ kind }}"
+class TestTransforms:
+    @pytest.fixture(autouse=True)
+    def _hooks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "order_hooks.py").write_text(
+            "def same(value, record):\n    return value\n"
+            "def renamed(value, record):\n    return {'id': value['user'], 'topic': record.topic()}\n"
+            f"def broken(value, record):\n    raise KeyError('{PRIVATE}')\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+
+    def test_the_template_works_on_what_it_gives(self) -> None:
+        made = route(transform="order_hooks:renamed", event=with_body(name="${{ topic }}"))
+        assert made.events_of({"user": "u"}, RECORD) == [{"user": {"named_user_id": "u"}, "body": {"name": "orders"}}]
+
+    @pytest.mark.parametrize(("value", "count"), [({"a": 1}, 1), ([{}, {}], 2), (None, 0), ([], 0)])
+    def test_without_a_template_it_gives_one_event_several_or_none(self, value: object, count: int) -> None:
+        assert len(route(transform="order_hooks:same").events_of(value, RECORD)) == count
+
+    def test_none_is_no_event_with_a_template_too(self) -> None:
+        assert route(transform="order_hooks:same", event=EVENT).events_of(None, RECORD) == []
+
+    def test_what_it_raises_rejects_the_message_and_says_where(self) -> None:
+        error = fault_of(route(transform="order_hooks:broken"), {})
+        assert error.reason == "transform_failed"
+        assert error.faults[0].found == "KeyError at line 6 of broken()"
+
+    def test_it_has_the_same_limit(self) -> None:
+        made = route(transform="order_hooks:same")
+        assert fault_of(made, [{}] * (EVENTS_MAX + 1)).reason == "transform_failed"
 
 
-def test_a_body_or_user_that_is_one_expression_and_null() -> None:
-    route = compiled(event={"user": "${{ u }}", "body": "${{ b }}"})
-    assert [(f.field, f.found) for f in refusal(route, {})[1]] == [
-        ("user", "null from ${{ u }}"),
-        ("body", "null from ${{ b }}"),
-    ]
-
-
-def test_all_expressions_that_fail_are_named_and_no_value_quoted() -> None:
-    route = compiled(
-        event={
-            "occurred": "${{ timestamp(t) }}",
-            "user": {"named_user_id": "${{ u }}"},
-            "body": {"name": "n", "value": "${{ abs(v) }}", "properties": {"a": ["x-${{ sum(l) }}"]}},
-        }
+class TestOrderingKeys:
+    @pytest.mark.parametrize(
+        ("value", "key"), [("ü", "ü".encode()), (7, b"7"), (True, b"true"), (None, None), ([1], b"[1]"), ("", b"")]
     )
-    reason, faults = refusal(route, {"t": "secret", "v": "secret", "l": ["secret"]})
-    assert reason == "expression_failed"
-    assert [str(fault) for fault in faults] == [
-        (
-            "occurred: found a string of 6 characters that is no time in ${{ timestamp(t) }}, "
-            "expected an ISO 8601 time or a number since 1970"
-        ),
-        "body.value: found string in abs() in ${{ abs(v) }}, expected number",
-        "body.properties.a[0]: found string in sum() in x-${{ sum(l) }}, expected array-number",
-    ]
+    def test_the_text_of_the_value_is_the_key(self, value: object, key: bytes | None) -> None:
+        assert route(ordering_key="k").key_of({"k": value}) == key
+
+    def test_what_has_no_text_is_the_messages_fault(self) -> None:
+        with pytest.raises(MappingError) as raised:
+            route(ordering_key="k").key_of({"k": float("nan")})
+        assert raised.value.faults[0].field == "ordering_key"
 
 
-def test_what_python_says_to_odd_values_is_a_fault_too() -> None:
-    route = compiled(event={**MINIMAL, "body": {"name": "n", "value": "${{ ceil(v) }}"}})
-    reason, (fault,) = refusal(route, {"u": "x", "v": float("inf")})
-    assert (reason, fault.field) == ("expression_failed", "body.value")
-    assert fault.found == "OverflowError in ${{ ceil(v) }}"
-
-
-# -- when, for_each, transform, ordering_key
-
-
-@pytest.mark.parametrize(
-    ("when", "value", "applies"),
-    [
-        ("status == 'paid'", {"status": "paid"}, True),
-        ("status == 'paid'", {"status": "open"}, False),
-        ("status == 'paid'", {}, False),
-        ("status == 'paid'", None, False),
-        ("${{ status == 'paid' }}", {"status": "paid"}, True),
-        ("status", {"status": "x"}, True),
-        ("status", {"status": ""}, False),
-        ("status", {"status": []}, False),
-        ("status", {"status": None}, False),
-        ("status", {"status": 0}, True),
-        ("total > `10`", {"total": Decimal("10.01")}, True),
-        ("header('type') == 'sale'", {}, True),
-        ("header('none')", {}, False),
-    ],
-)
-def test_when(when: str, value: Any, applies: bool) -> None:
-    assert compiled(when=when, event=MINIMAL).applies(value) is applies
-
-
-def test_a_when_that_fails_is_the_message_s_fault() -> None:
-    with pytest.raises(MappingError) as refused:
-        compiled(when="abs(x) > `1`", event=MINIMAL).applies({"x": "secret"})
-    assert refused.value.faults == (Fault("when", "string in abs() in abs(x) > `1`", "number"),)
-
-
-def test_for_each_makes_one_event_of_each_item() -> None:
-    route = compiled(
-        for_each="lines[]",
-        event={
-            "user": {"named_user_id": "${{ message().customer }}"},
-            "body": {"name": "bought", "value": "${{ price }}", "unique_id": "${{ message().id }}-${{ index() }}"},
-        },
-    )
-    value = {"customer": "hugh", "id": "o1", "lines": [{"price": 1}, {"price": 2}]}
-    route.message.value = value
-    events = route.events_of(value, RECORD)
-    assert [(e["body"]["value"], e["body"]["unique_id"], e["user"]) for e in events] == [
-        (1, "o1-0", {"named_user_id": "hugh"}),
-        (2, "o1-1", {"named_user_id": "hugh"}),
-    ]
-
-
-@pytest.mark.parametrize("value", [{}, {"lines": []}, {"lines": None}])
-def test_for_each_over_nothing_makes_nothing(value: Any) -> None:
-    assert compiled(for_each="lines", event=MINIMAL).events_of(value, RECORD) == []
-
-
-def test_for_each_wants_an_array() -> None:
-    reason, faults = refusal(compiled(for_each="lines", event=MINIMAL), {"lines": {"a": 1}})
-    assert (reason, faults) == (
-        "expression_failed",
-        [Fault("for_each", "an object of 1 fields from lines", "an array")],
-    )
-
-
-def test_the_faults_of_all_items_come_together() -> None:
-    route = compiled(for_each="@", event={**MINIMAL, "body": {"name": "n", "value": "${{ abs(v) }}"}})
-    reason, faults = refusal(route, [{"u": "x", "v": 1}, {"v": 1}, {"u": "x", "v": "?"}])
-    assert reason == "required_missing"
-    assert [fault.field for fault in faults] == ["[1].user", "[2].body.value"]
-
-
-def test_one_message_makes_a_bounded_number_of_events() -> None:
-    route = compiled(for_each="@", event=MINIMAL)
-    assert len(route.events_of([{"u": "x"}] * EVENTS_MAX, RECORD)) == EVENTS_MAX
-    reason, faults = refusal(route, [{"u": "x"}] * (EVENTS_MAX + 1))
-    assert (reason, faults[0].found) == ("expression_failed", f"{EVENTS_MAX + 1} items")
-
-
-def test_items_can_be_events_themselves() -> None:
-    assert compiled(for_each="events").events_of({"events": [1, 2]}, RECORD) == [1, 2]
-
-
-def double(value: Any, record: SourceRecord) -> Any:
-    return {"u": value["u"] * 2, "topic": record.topic()}
-
-
-def several(value: Any, record: SourceRecord) -> Any:
-    return [value] * int(value["n"])
-
-
-def nothing(value: Any, record: SourceRecord) -> Any:
-    return None
-
-
-def broken(value: Any, record: SourceRecord) -> Any:
-    raise LookupError(f"no {value}")
-
-
-not_a_function = 1
-HERE = __name__
-
-
-def test_a_transform_comes_before_the_template() -> None:
-    (event,) = compiled(transform=f"{HERE}:double", event=MINIMAL).events_of({"u": "ab"}, RECORD)
-    assert event["user"] == {"named_user_id": "abab"}
-
-
-def test_a_transform_without_a_template_makes_the_events() -> None:
-    assert compiled(transform=f"{HERE}:several").events_of({"n": 2}, RECORD) == [{"n": 2}, {"n": 2}]
-    assert compiled(transform=f"{HERE}:double").events_of({"u": "x"}, RECORD) == [{"u": "xx", "topic": "orders"}]
-    assert compiled(transform=f"{HERE}:nothing").events_of({"n": 2}, RECORD) == []
-    assert compiled(transform=f"{HERE}:nothing", event=MINIMAL).events_of({"n": 2}, RECORD) == []
-    assert refusal(compiled(transform=f"{HERE}:several"), {"n": EVENTS_MAX + 1})[0] == "transform_failed"
-
-
-def test_a_transform_that_raises_is_the_message_s_fault_and_quotes_nothing() -> None:
-    reason, (fault,) = refusal(compiled(transform=f"{HERE}:broken"), {"secret": 1})
-    assert (reason, fault.field) == ("transform_failed", "transform")
-    assert fault.found.startswith("LookupError at line ")
-    assert fault.found.endswith(" of broken()")
-
-
-@pytest.mark.parametrize(
-    ("value", "key"),
-    [
-        ("abc", b"abc"),
-        ("ü", "ü".encode()),
-        (7, b"7"),
-        (Decimal("1.0"), b"1.0"),
-        (None, None),
-        ("", b""),
-        (True, b"true"),
-    ],
-)
-def test_the_ordering_key_is_bytes(value: Any, key: bytes | None) -> None:
-    assert compiled(ordering_key="k", event=MINIMAL).key_of({"k": value}) == key
-
-
-def test_an_ordering_key_that_has_no_text() -> None:
-    with pytest.raises(MappingError) as refused:
-        compiled(ordering_key="k").key_of({"k": float("nan")})
-    assert refused.value.faults[0].field == "ordering_key"
-
-
-# -- which topics
-
-
-def test_topics_by_name_or_by_a_pattern_of_the_whole_name() -> None:
-    assert compiled(topics=["a", "b"]).takes("b")
-    assert not compiled(topics=["a", "b"]).takes("ab")
-    route = compiled(topics=None, topics_pattern=r"shop\.[a-z]+")
-    assert route.takes("shop.orders")
-    assert not route.takes("shop.orders.dlq")
-    assert not route.takes("my.shop.orders")
+def test_topics_are_taken_by_name_or_by_a_pattern_for_the_whole_name() -> None:
+    assert [route(topics=["a", "b"]).takes(topic) for topic in ("a", "b", "c", "ab")] == [True, True, False, False]
+    by_pattern = route(topics=None, topics_pattern="a|b.*")
+    assert [by_pattern.takes(topic) for topic in ("a", "ab", "bx", "xb")] == [True, False, True, False]
