@@ -13,7 +13,7 @@ from connector.mapping.json_text import json_bytes
 from connector.mapping.timestamps import normalized_occurred
 from connector.settings import ValidationSettings
 
-_UNWRITABLE = (TypeError, ValueError, RecursionError)
+_UNWRITABLE = (TypeError, ValueError, RecursionError, OverflowError)
 """What msgspec raises for a type that JSON does not have, half a surrogate pair, and too deep a value."""
 
 
@@ -40,7 +40,12 @@ class EventText:
         faults = json_faults(event)  # in fields that the contract does not know
         if faults:
             raise InvalidEvent("invalid_event", [Fault(dotted(place), *rest) for place, *rest in faults])
-        return self._sized(json_bytes(without_nulls(event)))
+        try:
+            body = json_bytes(without_nulls(event))
+        except _UNWRITABLE as error:
+            found = f"a value that cannot be written ({type(error).__name__})"
+            raise InvalidEvent("invalid_event", [Fault("", found, "values that JSON can hold")]) from error
+        return self._sized(body)
 
     def passed_on(self, text: bytes, event: Any, now_seconds: float) -> bytes:
         """The text of a ready event as it came; without the nulls in optional fields where there are any."""

@@ -17,11 +17,12 @@ from connector.core.records import Fault, SourceRecord
 from connector.errors import MappingError, SettingsError
 from connector.mapping.contract_rules import describe
 from connector.mapping.expressions import Compiler
-from connector.mapping.faults import ExpressionSyntaxError
+from connector.mapping.faults import ExpressionSyntaxError, ValueFault
 from connector.mapping.functions import functions_of
 from connector.mapping.jmespath_language import ERRORS, is_false
 from connector.mapping.json_text import text_of
 from connector.mapping.message import Message
+from connector.mapping.plain_values import plain
 from connector.mapping.template_text import OPEN, Source, split
 from connector.mapping.templates import Leaf, Template, compile_template, failure
 from connector.settings import RouteSettings, ValidationSettings
@@ -101,7 +102,8 @@ class Route:
     def events_of(self, value: Any, record: SourceRecord) -> list[Any]:
         """The events of a message in their order, not validated; none: the message is skipped."""
         if self.transform is not None:
-            value = _transformed(self.transform, value, record)
+            is_judged_next = self.template is None and self.for_each is None
+            value = _transformed(self.transform, value, record, foreign=is_judged_next)
         if self.for_each is None:
             if self.template is not None:
                 return [] if value is None and self.transform is not None else [_built(self.template, value)]
@@ -162,9 +164,12 @@ def _bounded(items: list[Any], field: str) -> list[Any]:
     return items
 
 
-def _transformed(transform: Transform, value: Any, record: SourceRecord) -> Any:
+def _transformed(transform: Transform, value: Any, record: SourceRecord, *, foreign: bool) -> Any:
     try:
-        return transform(value, record)
+        return plain(transform(value, record), foreign=foreign)
+    except ValueFault as fault:
+        found = f"{fault.found} in what it gave"
+        raise MappingError("transform_failed", [Fault("transform", found, fault.expected)]) from fault
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         found = f"{type(error).__name__} at line {frame.lineno} of {frame.name}()"

@@ -12,9 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector.decode.schema_cache import SchemaCache
+from connector.intake import Intake
+from connector.mapping import plain_values
 from connector.mapping.faults import ValueFault
 from connector.mapping.json_text import json_bytes
-from connector.mapping.plain_values import DEPTH_MAX, plain
+from connector.mapping.plain_values import DEPTH_MAX
+from connector.settings import Settings
+from tests.unit.decode.source_record import Record
+
+
+def plain(value: Any) -> Any:
+    return plain_values.plain(value, foreign=False)
 
 
 class Status(enum.StrEnum):
@@ -85,6 +94,11 @@ def test_what_json_does_not_have_is_refused(value: object) -> None:
         plain(value)
 
 
+def test_where_the_models_judge_next_it_stays_for_them_to_name_its_field() -> None:
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    assert plain_values.plain({"a": [moment, Status.PAID]}, foreign=True) == {"a": [moment, "paid"]}
+
+
 @pytest.mark.parametrize("name", [1, None, True, ("a",), b"a"])
 def test_names_are_texts(name: object) -> None:
     with pytest.raises(ValueFault, match="a name that is"):
@@ -106,3 +120,38 @@ def test_there_is_a_depth() -> None:
     with pytest.raises(ValueFault, match="nested deeper"):
         plain(nested(DEPTH_MAX + 1))
     assert plain(Decimal("1.50")) == Decimal("1.50")
+
+
+def given_back(value: Any, record: object) -> Any:
+    return ENDLESS if value == "endless" else [STRANGE] if value == "strange" else value
+
+
+TEMPLATE = {"user": {"named_user_id": "u"}, "body": {"name": "${{ type(@) }}"}}
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
+STRANGE = {"user": {"named_user_id": "u"}, "body": {"name": Status.PAID, "properties": {"x": {1}}}}
+
+
+@pytest.mark.parametrize(
+    ("value", "event", "reason", "field"),
+    [
+        ("endless", None, "transform_failed", "transform"),
+        ("strange", None, "invalid_event", "body.properties.x"),
+        (
+            "strange",
+            {"user": {"named_user_id": "u"}, "body": {"name": "${{ type(@) }}"}},
+            "transform_failed",
+            "transform",
+        ),
+    ],
+)
+def test_a_strange_value_rejects_its_message_alone(value: str, event: Any, reason: str, field: str) -> None:
+    document = {
+        "kafka": {"bootstrap_servers": "kafka:9092", "group_id": "g"},
+        "airship": {"app_key": "A" * 22, "auth": {"bearer_token": "t"}},
+        "routes": [{"topics": ["orders"], "transform": f"{__name__}:given_back", "event": event}],
+    }
+    intake = Intake(Settings.model_validate(document), SchemaCache())
+    run = intake.prepare("orders", [Record(f'"{value}"'.encode())], 1_700_000_000.0)
+    (reject,) = run.rejects
+    assert (reject.reason, [fault.field for fault in reject.faults]) == (reason, [field])
