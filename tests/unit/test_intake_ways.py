@@ -450,7 +450,7 @@ def test_what_a_transform_makes_is_judged_by_the_models() -> None:
     assert run.skipped == [(1, "filtered")]
     assert [told(reject) for reject in run.rejects] == [
         ("validate", "invalid_event", [""]),
-        ("map", "transform_failed", ["transform"]),
+        ("validate", "invalid_event", ["occurred"]),
         ("validate", "invalid_event", ["user", "body"]),
     ]
 
