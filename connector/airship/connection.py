@@ -2,8 +2,9 @@
 
 Why not a client library: after a disconnect a sender has to know whether the request can have arrived, and no client
 tells (httpx over aiohttp maps a disconnect to ConnectTimeout; cancelled requests had arrived). Here the connection
-itself is asked. It also costs less: `bench/README.md` compares. The grammar of answers and the connection attempts
-are those of libraries all the same; what is here is one POST with a body of known length.
+itself is asked. It also costs less: 60 us of CPU for a POST of 65 KB, where aiohttp takes 100, httpx's aiohttp
+transport called directly 190, and httpx over it 360 (the kernel's own share is about 30). The grammar of answers and
+the connection attempts are those of libraries all the same; what is here is one POST with a body of known length.
 
 What is known after a disconnect on a connection that was used before (Linux):
 
