@@ -19,6 +19,8 @@ _MILLISECONDS_FROM = 10**11
 _MICROSECONDS_FROM = 10**14
 _NANOSECONDS_FROM = 10**17
 _DAY_SECONDS = 86_400
+_EXPONENT_MAX = 30
+"""Of ten, above every time of the calendar in every unit."""
 _DAYS_KEPT_MAX = 1_000
 _day_texts: dict[int, str] = {}
 _MINUTE_TEXTS = [f"{minute // 60:02}:{minute % 60:02}:" for minute in range(1_440)]
@@ -107,6 +109,8 @@ def _of_text(text: str, unit: object) -> datetime:
 
 
 def _of_number(number: int | float | Decimal, unit: object) -> datetime:
+    if isinstance(number, Decimal) and number.is_finite() and number and number.adjusted() > _EXPONENT_MAX:
+        raise _outside()  # not below: written out as an integer, 1E+999999 takes a second
     try:
         if unit == "days":
             seconds = floor(number * _DAY_SECONDS)
@@ -114,8 +118,12 @@ def _of_number(number: int | float | Decimal, unit: object) -> datetime:
             per_second = _PER_SECOND[unit] if isinstance(unit, str) else _guessed(number)
             seconds = floor(number) // per_second
         return _EPOCH + timedelta(seconds=seconds)
-    except (ValueError, OverflowError):  # NaN, Infinity, or outside the calendar
-        raise ValueFault("a number outside the years 1 to 9999", _EXPECTED) from None
+    except (ValueError, ArithmeticError):  # NaN, Infinity, or outside the calendar
+        raise _outside() from None
+
+
+def _outside() -> ValueFault:
+    return ValueFault("a number outside the years 1 to 9999", _EXPECTED)
 
 
 def _guessed(number: int | float | Decimal) -> int:
