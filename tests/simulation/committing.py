@@ -44,6 +44,7 @@ class Committer:
             ahead = item.partition.progress.settled_ahead()
             said = bool(item.metadata) or not ahead or member.engine.metadata_refused
             require(said, "7", f"{item.partition}: {ahead} are settled, and the metadata does not say so")
+            member.world.ledger.check_named((member.number, item.partition.epoch), item.position, ahead)
             ahead = ahead if item.metadata else []
             member.world.ledger.check_commit(item.partition, item.position, ahead)
             sent.append(_Sent(item, member.grants[item.partition.name], ahead))

@@ -143,6 +143,12 @@ class Ledger:
             if before and offset < ahead[before - 1].end:
                 raise Violation(f"invariant 2: {partition}: {ahead} go with {position}, and {offset} is not settled")
 
+    def check_named(self, epoch: Epoch, position: int, ahead: Sequence[OffsetRange]) -> None:
+        """What the commit before named as settled is still named, or below the position."""
+        for offset in self._epochs[epoch].named:
+            if offset >= position and not any(r.start <= offset < r.end for r in ahead):
+                raise Violation(f"invariant 7: {offset} was named as settled, and is not with {position} in {epoch}")
+
     def check_engine(self, engine: Engine, records_max: int, bytes_max: int) -> None:
         partitions = engine.partitions.values()
         for partition in partitions:
