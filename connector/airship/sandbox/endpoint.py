@@ -8,6 +8,7 @@ is one step on one loop, so the order of the ledger is the order of acceptance.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 import time
@@ -57,6 +58,17 @@ class Endpoint:
         self._ledger = ledger
         self._tokens = tokens
         self._check = ContractCheck(options)
+        self._release = asyncio.Event()
+
+    def release(self) -> None:
+        """Lets the requests that wait for a latency go on at once."""
+        self._release.set()
+        self._release = asyncio.Event()
+
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._release.wait()
 
     async def serve_events(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.path[:_PATH_CHARACTERS_MAX]
@@ -67,10 +79,10 @@ class Endpoint:
             if not isinstance(body, bytes):
                 return self._unread(request, body, entry)
             if plan.wait_seconds and not plan.store_before_wait:
-                await asyncio.sleep(plan.wait_seconds)
+                await self._wait(plan.wait_seconds)
             answer = self._answer_events(request, body, plan, entry)
             if plan.wait_seconds and plan.store_before_wait:
-                await asyncio.sleep(plan.wait_seconds)
+                await self._wait(plan.wait_seconds)
             return self._send(request, answer, plan, entry)
 
     def _answer_events(
@@ -131,7 +143,7 @@ class Endpoint:
             if not isinstance(body, bytes):
                 return self._unread(request, body, entry)
             if plan.wait_seconds:
-                await asyncio.sleep(plan.wait_seconds)
+                await self._wait(plan.wait_seconds)
             answer = None if plan.instead is not None else self._answer_token(request, body)
             return self._send(request, answer, plan, entry)
 

@@ -130,6 +130,8 @@ class FaultBook:
                     assert_never(rule)
             standing.hits += 1
             names.append(_name(rule))
+        if isinstance(instead, ConcurrencyFault):
+            wait_seconds = 0.0  # who is turned away does not wait inside
         return Plan(wait_seconds, store_before_wait, instead, tuple(markers), expired_since, tuple(names))
 
     def _due(self, target: Target, now: float) -> Iterable[StandingRule]:

@@ -20,7 +20,7 @@ from aiohttp import web
 from connector.airship.sandbox.clock import SandboxClock
 from connector.airship.sandbox.control import ControlPages
 from connector.airship.sandbox.endpoint import EVENTS_PATHS, TOKEN_PATH, Endpoint
-from connector.airship.sandbox.fault_rules import Rule, UnreachableFault
+from connector.airship.sandbox.fault_rules import LatencyFault, Rule, UnreachableFault
 from connector.airship.sandbox.faults import FaultBook, StandingRule
 from connector.airship.sandbox.ledger import AcceptedEvent, Ledger, RequestEntry, Summary
 from connector.airship.sandbox.options import BODY_BYTES_MAX, SandboxOptions
@@ -173,11 +173,16 @@ class Sandbox:
         return standing.id
 
     def clear_faults(self, fault_id: int | None = None) -> int:
-        """Ends one rule, or all; gives how many were ended. A closed port is open again soon after."""
+        """Ends one rule, or all; gives how many were ended. A closed port is open again soon after.
+
+        Requests that wait go on at once when a latency rule is ended, or all rules are, used up ones included.
+        """
         ended = self._faults.remove(fault_id)
         for standing in ended:
             if standing.id in self._outages:
                 self._outages[standing.id].task.cancel()
+        if fault_id is None or any(isinstance(standing.rule, LatencyFault) for standing in ended):
+            self._endpoint.release()
         return len(ended)
 
     async def port_settled(self, within_seconds: float = 10.0) -> None:
