@@ -47,8 +47,8 @@ def demo_command(count: int, bootstrap_servers: str | None) -> None:
 def _line(progress: Progress) -> str:
     lag = "?" if progress.lag is None else f"{progress.lag:,}"
     return (
-        f"{progress.phase:9} produced {progress.produced:,}   delivered {progress.delivered:,}   "
-        f"dead letters {progress.dead_letters:,}   requests {progress.requests:,}   lag {lag}"
+        f"{progress.phase}: {progress.produced:,} produced, {progress.delivered:,} delivered, "
+        f"{progress.dead_letters:,} rejected, lag {lag}"
     )
 
 
