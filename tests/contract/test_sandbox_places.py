@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.airship.sandbox import SandboxOptions
@@ -61,6 +61,7 @@ def _at(value: Any, place: Place) -> Any:
     return value
 
 
+@settings(deadline=None)  # a shared machine may pause
 @given(st.data())
 def test_the_location_of_every_place_is_the_value_that_stands_there(data: st.DataObject) -> None:
     value = data.draw(VALUES)
@@ -98,6 +99,7 @@ PLAIN_VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)  # a shared machine may pause
 @given(st.dictionaries(PLAIN_KEYS, PLAIN_VALUES, min_size=1, max_size=4))
 def test_a_dotted_field_is_read_against_the_event_that_it_speaks_of(value: dict[str, Any]) -> None:
     for place in _places(value):
@@ -139,6 +141,7 @@ def _index_in(path: str) -> int:
     return int(match[0])
 
 
+@settings(deadline=None)  # a shared machine may pause
 @given(st.data(), st.sampled_from(["brackets", "dots", "pointer", "jsonpath", "wrong"]))
 def test_path_and_location_name_the_same_event(data: st.DataObject, spelling: Any) -> None:
     marks = data.draw(st.lists(st.booleans(), min_size=1, max_size=6))
