@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from connector.configuration import describe
+from connector.mapping import event_schemas
 from connector.telemetry import metrics_page
 from docs import librdkafka_names
 
@@ -13,6 +14,8 @@ ROOT = Path(__file__).parent.parent
 
 FILES: dict[str, Callable[[], str]] = {
     "schemas/connector.schema.json": describe.json_schema_text,
+    "schemas/custom-event.schema.json": event_schemas.json_schema_text,
+    "schemas/custom-event.avsc": event_schemas.avro_schema_text,
     "docs/settings.md": describe.settings_page,
     "docs/metrics.md": metrics_page.render,
     "connector/kafka/property_names.py": librdkafka_names.render,

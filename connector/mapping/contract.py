@@ -25,6 +25,7 @@ from typing import Annotated, Any
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     ModelWrapValidatorHandler,
     PlainValidator,
     ValidationInfo,
@@ -189,12 +190,12 @@ NamedUserId = Annotated[
     PlainValidator(_check_named_user_id),
     _schema(type=["string", "null"], minLength=1, pattern=r"^\S(?:[\s\S]*\S)?$"),
 ]
-Name = Annotated[str, PlainValidator(_check_name), _schema(type="string", minLength=1, pattern=r"^[^\p{Lu}]+$")]
+Name = Annotated[str, PlainValidator(_check_name), _schema(type="string", minLength=1, pattern="^[^A-Z]+$")]
 Value = Annotated[int | float | Decimal | None, PlainValidator(_check_value), _schema(type=["number", "null"])]
 Properties = Annotated[
     dict[str, Any] | None,
     PlainValidator(_check_properties),
-    _schema(type=["object", "null"], additionalProperties={"$ref": "#/$defs/Property"}),
+    _schema(type=["object", "null"]),
 ]
 
 
@@ -207,8 +208,8 @@ class Part(BaseModel):
 class User(Part):
     """Whom the event is about: exactly one identifier."""
 
-    named_user_id: NamedUserId = None
-    channel: Channel = None
+    named_user_id: Annotated[NamedUserId, Field(description="no white space at its ends")] = None
+    channel: Annotated[Channel, Field(description="a UUID, like all channels")] = None
     ios_channel: Channel = None
     android_channel: Channel = None
     amazon_channel: Channel = None
@@ -237,20 +238,24 @@ class User(Part):
 class Body(Part):
     """What happened."""
 
-    name: Name
-    value: Value = None
-    transaction: Text = None
-    interaction_id: Text = None
-    interaction_type: Text = None
-    session_id: Text = None
-    unique_id: Text = None
-    properties: Properties = None
+    name: Annotated[Name, Field(description="no upper-case characters")]
+    value: Annotated[Value, Field(description="any finite number")] = None
+    transaction: Annotated[Text, Field(description="what the event belongs to, such as an order's number")] = None
+    interaction_id: Annotated[Text, Field(description="where it happened, such as the address of a page")] = None
+    interaction_type: Annotated[Text, Field(description="of what kind that is: url, social, email, ...")] = None
+    session_id: Annotated[Text, Field(description="the user's session, as a rule a UUID")] = None
+    unique_id: Annotated[Text, Field(description="introduces uniqueness for Sequences; does not remove duplicates")] = (
+        None
+    )
+    properties: Annotated[Properties, Field(description="strings of at most 255 characters")] = None
 
 
 class CustomEvent(Part):
     """One element of the array that `POST /api/custom-events` takes."""
 
-    occurred: Occurred = None
+    occurred: Annotated[
+        Occurred, Field(description="UTC in whole seconds, within the past 90 days; left out: when it arrives")
+    ] = None
     user: User
     body: Body
 
