@@ -13,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.decode.schema_cache import SchemaCache
+from connector.errors import InvalidEvent
 from connector.intake import Intake
 from connector.mapping import plain_values
+from connector.mapping.event_text import EventText
 from connector.mapping.faults import ValueFault
 from connector.mapping.json_text import json_bytes
 from connector.mapping.plain_values import DEPTH_MAX
-from connector.settings import Settings
+from connector.settings import Settings, ValidationSettings
 from tests.unit.decode.source_record import Record
 
 
@@ -40,6 +42,10 @@ class Level(enum.IntEnum):
 
 class Share(float):
     pass
+
+
+class Text(str):
+    __slots__ = ()
 
 
 def nested(depth: int) -> list[Any]:
@@ -155,3 +161,9 @@ def test_a_strange_value_rejects_its_message_alone(value: str, event: Any, reaso
     run = intake.prepare("orders", [Record(f'"{value}"'.encode())], 1_700_000_000.0)
     (reject,) = run.rejects
     assert (reject.reason, [fault.field for fault in reject.faults]) == (reason, [field])
+
+
+def test_an_event_that_passes_and_cannot_be_written_is_refused_all_the_same() -> None:
+    text = EventText(ValidationSettings(), 1_000)
+    with pytest.raises(InvalidEvent, match="cannot be written"):
+        text.judged({"user": {"named_user_id": "u"}, "body": {"name": "a", "transaction": Text("t")}}, 0.0)

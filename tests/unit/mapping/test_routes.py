@@ -185,6 +185,7 @@ class TestTheTemplate:
 
     def test_a_null_in_the_settings_is_left_out_too(self) -> None:
         assert properties_of({"x": None, "y": "${{ n }}"}, self.VALUE) == {"y": 7}
+        assert properties_of({"y": [1, None, 2]}, self.VALUE) == {"y": [1, 2]}
 
     def test_of_several_identifiers_the_one_that_is_there_counts(self) -> None:
         event = EVENT | {"user": {"named_user_id": "${{ id }}", "channel": "${{ channel }}"}}
