@@ -94,6 +94,8 @@ class Member:
             report = self.engine.answered(request, answer, self.world.timeline.now)
             said_ok = getattr(answer, "status", 0) == 200 and getattr(answer, "body", b"").startswith(b'{"ok": true')
             require(isinstance(report.outcome, Delivered) == said_ok, "2", f"{answer} counts as {report.outcome}")
+            closed = not said_ok or not self.engine.pacing.in_trouble
+            require(closed, "6", "delivered, and still held back by a breaker or a block")
             self.world.ledger.answered(carried, delivered=said_ok)
 
     def take_reports(self) -> None:
