@@ -119,7 +119,7 @@ class Ledger:
                 if key is None or event in known.stored:
                     continue
                 known.stored.add(event)
-                place, last = (event.offset, event.index), known.last_of_key.get(key, (-1, -1))
+                place, last = (event.offset, event.part), known.last_of_key.get(key, (-1, -1))
                 require(place > last, "5", f"{event} of key {key!r} arrived after {last} in epoch {epoch}")
                 known.last_of_key[key] = place
 

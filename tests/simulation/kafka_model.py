@@ -19,7 +19,7 @@ class EventId(NamedTuple):
 
     partition: int
     offset: int
-    index: int
+    part: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,17 +121,14 @@ class Group:
         self.holder[name] = (member, self._grants)
         return self._grants
 
-    def free(self, name: TopicPartition, member: int) -> None:
-        holder = self.holder[name]
-        if holder is not None and holder[0] == member:
+    def free(self, names: Sequence[TopicPartition], member: int) -> None:
+        """Gives up those that the member still holds."""
+        for name in set(names) & set(self.held_by(member)):
             self.holder[name] = None
 
-    def free_all(self, member: int) -> list[TopicPartition]:
+    def free_all(self, member: int) -> None:
         """The member left, died, or its session ran out."""
-        names = self.held_by(member)
-        for name in names:
-            self.holder[name] = None
-        return names
+        self.free(self.held_by(member), member)
 
     def held_by(self, member: int) -> list[TopicPartition]:
         return [name for name, holder in self.holder.items() if holder is not None and holder[0] == member]

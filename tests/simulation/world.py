@@ -176,7 +176,7 @@ class World:
             elif held and self.chances.hit("rebalance"):
                 names = self.random.sample(held, self.random.randint(1, len(held)))
                 self.note(f"member {member.number} gives away {names}")
-                member.begin_drain(names, lambda: [self.group.free(name, member.number) for name in names] and None)
+                member.begin_drain(names, lambda: self.group.free(names, member.number))
 
     def _kill(self, member: Member) -> None:
         member.tick(self.random.randint(0, 7))
@@ -185,7 +185,7 @@ class World:
         self.note(f"member {member.number} killed")
         member.dead = True
         self.members.remove(member)
-        self.timeline.after(self.random.uniform(0.0, 3.0), lambda: self.group.free_all(member.number) and None)
+        self.timeline.after(self.random.uniform(0.0, 3.0), lambda: self.group.free_all(member.number))
 
     def _stop(self, member: Member) -> None:
         self.note(f"member {member.number} is told to stop")
