@@ -9,7 +9,7 @@ from decimal import Decimal
 from math import floor
 from typing import Any
 
-from connector.mapping.contract_rules import describe, unreadable_time
+from connector.mapping.contract_rules import describe
 from connector.mapping.faults import ValueFault
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  UTC by definition; nothing here carries a zone
@@ -58,8 +58,6 @@ def normalized_occurred(value: object) -> Any:
 
     What is no time stays as it is, and the validation says what is wrong with it.
     """
-    if isinstance(value, str) and unreadable_time(value) is None:
-        return value
     try:
         return utc_text(value)
     except ValueFault:
