@@ -460,6 +460,8 @@ class Engine:
 
     def reading(self, now: float) -> Reading:
         """How much to read now, and what to pause or resume."""
+        for guard in (self.prepared_guard, self.delivery_guard):
+            guard.time_passed(now)
         allowed = [n for g in (self.prepared_guard, self.delivery_guard) if (n := g.reading_allowed(now)) is not None]
         return self.flow.decide(
             self.partitions.values(),

@@ -19,6 +19,7 @@ _VERDICTS_MIN = 1000
 SAMPLE_RECORDS = 100
 _WAIT_SECONDS_FIRST = 30.0
 _WAIT_SECONDS_MAX = 600.0
+_SAMPLE_SECONDS_MAX = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,23 @@ class RejectGuard:
         if self._sample_bad > self._limits.share_max * SAMPLE_RECORDS:
             self._trip(self.trip.cause, self.trip.rejects, self.trip.of, now)
         elif seen >= SAMPLE_RECORDS // 2 and self._sample_bad <= self._limits.share_max * seen:
-            self._buckets.clear()
-            self._buckets.append([0, 0])
-            self._run = 0
-            self.trip = None
+            self._heal()
+
+    def time_passed(self, now: float) -> None:
+        """A sample that too few messages came for is judged by those that came; by none, that the flood is over."""
+        trip = self.trip
+        if trip is None or now < trip.sample_at + _SAMPLE_SECONDS_MAX:
+            return
+        if self._sample_bad > self._limits.share_max * (self._sample_good + self._sample_bad):
+            self._trip(trip.cause, trip.rejects, trip.of, now)
+        else:
+            self._heal()
+
+    def _heal(self) -> None:
+        self._buckets.clear()
+        self._buckets.append([0, 0])
+        self._run = 0
+        self.trip = None
 
     def _trip(self, cause: Literal["share", "run"], rejects: int, of: int, now: float) -> None:
         wait = min(_WAIT_SECONDS_FIRST * 2.0 ** min(self._trips, 10), _WAIT_SECONDS_MAX)

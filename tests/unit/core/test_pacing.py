@@ -128,6 +128,20 @@ def test_tripped_it_lets_a_sample_through_after_a_while_and_goes_on_when_that_is
     assert subject.trip is None
 
 
+def test_a_flood_that_was_the_last_of_its_topic_ends_by_itself() -> None:
+    subject = guard()
+    subject.verdicts(0, 1000, 0.0)
+    assert subject.trip is not None
+    at = subject.trip.sample_at
+    subject.verdicts(0, 3, at)  # all that is left
+    subject.time_passed(at + 29.0)
+    assert subject.trip.sample_at == at
+    subject.time_passed(at + 30.0)
+    assert subject.trip.sample_at > at + 30.0
+    subject.time_passed(subject.trip.sample_at + 30.0)
+    assert subject.trip is None
+
+
 def test_a_bad_sample_makes_it_wait_longer_and_leaves_no_more_than_the_sample_behind() -> None:
     subject = guard()
     subject.verdicts(0, 1000, 0.0)
