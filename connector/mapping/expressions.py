@@ -12,17 +12,17 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, cast
 
 import jmespath
 from jmespath.exceptions import EmptyExpressionError, JMESPathError, LexerError, ParseError
 
+from connector.mapping import closures
+from connector.mapping.closures import Evaluate
 from connector.mapping.faults import ExpressionSyntaxError
 from connector.mapping.functions import functions_of
-from connector.mapping.jmespath_language import Functions, Interpreter, Node, equal, is_false, ordered
+from connector.mapping.jmespath_language import Functions, Interpreter, Node
 from connector.mapping.message import Message
-
-Evaluate: TypeAlias = Callable[[Any], Any]
 
 
 class Expression(NamedTuple):
@@ -72,41 +72,42 @@ class Compiler:
         children: list[Any] = node["children"]
         match node["type"]:
             case "field":
-                return _field(node["value"])
+                return closures.field(node["value"])
             case "subexpression" | "index_expression" | "pipe":
-                return _chain(list(map(self._closure, self._steps(node))), _field_names(node))
+                return closures.chain(list(map(self._closure, self._steps(node))), _field_names(node))
             case "current" | "identity":
-                return _identity
+                return closures.identity
             case "literal":
-                return _constant(node["value"])
+                return closures.constant(node["value"])
             case "index":
-                return _index(node["value"])
+                return closures.index(node["value"])
             case "slice":
-                return _slice(slice(*children))
+                return closures.sliced(slice(*children))
             case "flatten":
-                return _flatten(self._closure(children[0]))
+                return closures.flatten(self._closure(children[0]))
             case "projection" if children[0]["type"] == "flatten" and children[1]["type"] == "field":
-                return _field_of_each(self._closure(children[0]["children"][0]), children[1]["value"])
+                return closures.field_of_each(self._closure(children[0]["children"][0]), children[1]["value"])
             case "projection":
-                return _projection(self._closure(children[0]), self._closure(children[1]))
+                return closures.projection(self._closure(children[0]), self._closure(children[1]))
             case "value_projection":
-                return _value_projection(self._closure(children[0]), self._closure(children[1]))
+                return closures.value_projection(self._closure(children[0]), self._closure(children[1]))
             case "filter_projection":
-                return _filter_projection(*map(self._closure, children))
+                return closures.filter_projection(*map(self._closure, children))
             case "comparator":
                 if node["value"] == "eq" and children[1]["type"] == "literal" and isinstance(children[1]["value"], str):
-                    return _is_text(self._closure(children[0]), children[1]["value"])
-                return _comparator(node["value"], self._closure(children[0]), self._closure(children[1]))
+                    return closures.is_text(self._closure(children[0]), children[1]["value"])
+                return closures.comparator(node["value"], self._closure(children[0]), self._closure(children[1]))
             case "or_expression":
-                return _or(self._closure(children[0]), self._closure(children[1]))
+                return closures.either(self._closure(children[0]), self._closure(children[1]))
             case "and_expression":
-                return _and(self._closure(children[0]), self._closure(children[1]))
+                return closures.both(self._closure(children[0]), self._closure(children[1]))
             case "not_expression":
-                return _not(self._closure(children[0]))
+                return closures.negated(self._closure(children[0]))
             case "multi_select_list":
-                return _multi_select_list(list(map(self._closure, children)))
+                return closures.multi_select_list(list(map(self._closure, children)))
             case "multi_select_dict":
-                return _multi_select_dict([(pair["value"], self._closure(pair["children"][0])) for pair in children])
+                pairs = [(pair["value"], self._closure(pair["children"][0])) for pair in children]
+                return closures.multi_select_dict(pairs)
             case "function_expression":
                 return self._call(node)
             case _:
@@ -127,7 +128,7 @@ class Compiler:
         arguments = list(map(self._closure, children))
         own = self._functions.own.get(node["value"])
         if own is not None:
-            return _own_call(own.call, arguments)
+            return closures.own_call(own.call, arguments)
         call_function, name = self._functions.call_function, node["value"]
         return lambda value: call_function(name, [argument(value) for argument in arguments])
 
@@ -176,188 +177,3 @@ def _field_names(node: Node) -> list[str] | None:
             case _:
                 return None
     return names
-
-
-def _identity(value: Any) -> Any:
-    return value
-
-
-def _constant(constant: Any) -> Evaluate:
-    return lambda _value: constant
-
-
-def _field(name: str) -> Evaluate:
-    def field(value: Any) -> Any:
-        return value.get(name) if isinstance(value, dict) else None
-
-    return field
-
-
-def _two_fields(first: str, second: str) -> Evaluate:
-    def fields(value: Any) -> Any:
-        if isinstance(value, dict):
-            value = value.get(first)
-            if isinstance(value, dict):
-                return value.get(second)
-        return None
-
-    return fields
-
-
-def _fields(names: list[str]) -> Evaluate:
-    def fields(value: Any) -> Any:
-        for name in names:
-            if not isinstance(value, dict):
-                return None
-            value = value.get(name)
-        return value
-
-    return fields
-
-
-def _chain(steps: list[Evaluate], names: list[str] | None) -> Evaluate:
-    if names is not None:
-        return _two_fields(*names) if len(names) == 2 else _fields(names)
-    if len(steps) == 2:
-        first, second = steps
-        return lambda value: second(first(value))
-
-    def chain(value: Any) -> Any:
-        for step in steps:
-            value = step(value)
-        return value
-
-    return chain
-
-
-def _index(position: int) -> Evaluate:
-    def index(value: Any) -> Any:
-        if not isinstance(value, list) or not -len(value) <= position < len(value):
-            return None
-        return value[position]
-
-    return index
-
-
-def _slice(span: slice) -> Evaluate:
-    return lambda value: value[span] if isinstance(value, list) else None
-
-
-def _flatten(base: Evaluate) -> Evaluate:
-    def flatten(value: Any) -> Any:
-        items = base(value)
-        if not isinstance(items, list):
-            return None
-        flat: list[Any] = []
-        for item in items:
-            if isinstance(item, list):
-                flat.extend(item)
-            else:
-                flat.append(item)
-        return flat
-
-    return flatten
-
-
-def _projection(base: Evaluate, right: Evaluate) -> Evaluate:
-    def projection(value: Any) -> Any:
-        items = base(value)
-        if not isinstance(items, list):
-            return None
-        return [found for item in items if (found := right(item)) is not None]
-
-    return projection
-
-
-def _field_of_each(base: Evaluate, name: str) -> Evaluate:
-    """`lines[].sku` in one step, as the most frequent projection."""
-    slowly = _projection(_flatten(_identity), _field(name))
-
-    def fields(value: Any) -> Any:
-        items = base(value)
-        if not isinstance(items, list):
-            return None
-        found = []
-        for item in items:
-            if isinstance(item, dict):
-                field = item.get(name)
-                if field is not None:
-                    found.append(field)
-            elif isinstance(item, list):
-                return slowly(items)
-        return found
-
-    return fields
-
-
-def _value_projection(base: Evaluate, right: Evaluate) -> Evaluate:
-    def projection(value: Any) -> Any:
-        items = base(value)
-        if not isinstance(items, dict):
-            return None
-        return [found for item in items.values() if (found := right(item)) is not None]
-
-    return projection
-
-
-def _filter_projection(base: Evaluate, right: Evaluate, condition: Evaluate) -> Evaluate:
-    def projection(value: Any) -> Any:
-        items = base(value)
-        if not isinstance(items, list):
-            return None
-        return [found for item in items if not is_false(condition(item)) and (found := right(item)) is not None]
-
-    return projection
-
-
-def _comparator(operator: str, left: Evaluate, right: Evaluate) -> Evaluate:
-    match operator:
-        case "eq":
-            return lambda value: equal(left(value), right(value))
-        case "ne":
-            return lambda value: not equal(left(value), right(value))
-        case _:
-            return lambda value: ordered(operator, left(value), right(value))
-
-
-def _is_text(operand: Evaluate, text: str) -> Evaluate:
-    """`status == 'paid'`, the most frequent condition: nothing but the same text equals a text."""
-    return lambda value: operand(value) == text
-
-
-def _or(left: Evaluate, right: Evaluate) -> Evaluate:
-    def either(value: Any) -> Any:
-        found = left(value)
-        return right(value) if is_false(found) else found
-
-    return either
-
-
-def _and(left: Evaluate, right: Evaluate) -> Evaluate:
-    def both(value: Any) -> Any:
-        found = left(value)
-        return found if is_false(found) else right(value)
-
-    return both
-
-
-def _not(operand: Evaluate) -> Evaluate:
-    return lambda value: is_false(operand(value))
-
-
-def _multi_select_list(items: list[Evaluate]) -> Evaluate:
-    return lambda value: None if value is None else [item(value) for item in items]
-
-
-def _multi_select_dict(pairs: list[tuple[str, Evaluate]]) -> Evaluate:
-    return lambda value: None if value is None else {key: item(value) for key, item in pairs}
-
-
-def _own_call(call: Callable[..., Any], arguments: list[Evaluate]) -> Evaluate:
-    match arguments:
-        case []:
-            return lambda _value: call()
-        case [only]:
-            return lambda value: call(only(value))
-        case _:
-            return lambda value: call(*[argument(value) for argument in arguments])

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from connector.core.records import Fault
+from connector.mapping.closures import Evaluate, constant
 from connector.mapping.contract import Body, CustomEvent, User, dotted, faults_of
 from connector.mapping.contract_rules import IDENTIFIERS, Place, describe, unreadable_time
-from connector.mapping.expressions import Compiler, Evaluate, Expression
+from connector.mapping.expressions import Compiler, Expression
 from connector.mapping.faults import ExpressionSyntaxError, ValueFault
 from connector.mapping.jmespath_language import ERRORS
 from connector.mapping.json_text import text_of
@@ -119,7 +120,7 @@ def compile_template(
     faults = builder.faults or list(faults_of(root.sample, _sample_now(root.sample), limits))
     if faults:
         return faults
-    evaluate = root.evaluate or _constant(root.constant)
+    evaluate = root.evaluate or constant(root.constant)
     return Template(evaluate, builder.leaves, builder.required, frozenset(builder.functions))
 
 
@@ -187,7 +188,7 @@ class _Builder:
         sample = [node.sample for node in nodes]
         if all(node.evaluate is None for node in nodes):
             return _Node(None, [node.constant for node in nodes if node.constant is not None], sample)
-        return _Node(_array([node.evaluate or _constant(node.constant) for node in nodes]), None, sample)
+        return _Node(_array([node.evaluate or constant(node.constant) for node in nodes]), None, sample)
 
     def _check_keys(self, place: Place, part: dict[Any, Any]) -> None:
         known = _KNOWN_KEYS.get(place)
@@ -215,10 +216,6 @@ def _sample_now(sample: Any) -> float:
     if not isinstance(occurred, str) or unreadable_time(occurred) is not None:
         occurred = _SAMPLE_TIME
     return datetime.fromisoformat(occurred[:19]).replace(tzinfo=UTC).timestamp()
-
-
-def _constant(constant: Any) -> Evaluate:
-    return lambda _value: constant
 
 
 def _normalized(expression: Expression) -> Evaluate:
