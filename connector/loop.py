@@ -264,7 +264,10 @@ class Loop:
     def revoked(self, names: list[TopicPartition]) -> None:
         """What is in flight of these is waited for; what is not sent yet is the next owner's."""
         if any(name in self.engine.partitions for name in names) and not self.stopping:
+            kept = [name for name, partition in self.engine.partitions.items() if not partition.paused]
+            self.source.pause(list(self.engine.partitions))
             self.drain(names, time.monotonic() + self._settings.drain_seconds, self.source.serve_nested)
+            self.source.resume([name for name in kept if name not in names])
         self.engine.drop(names)
         self._telemetry.rebalanced("revoked", names)
         log.info("partitions revoked", count=len(names), held=len(self.engine.partitions))

@@ -7,6 +7,7 @@ the records that the running call had already taken. A callback's exception is s
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast
@@ -122,8 +123,20 @@ class Source:
             self._on_event(message)
 
     def serve_nested(self) -> None:
-        """For use inside a callback: delivers commit callbacks. librdkafka hands out no records there (tried)."""
-        self._consumer.poll(0)
+        """For use inside a callback: delivers commit callbacks, while everything is paused.
+
+        On a thread of its own, for which this one waits: the client keeps one call state for each thread, and a nested
+        call here would clear that of the call that runs the callback, whose next callback then ends the process (seen).
+        """
+        thread = threading.Thread(target=self._poll_nested, name="nested-poll", daemon=True)
+        thread.start()
+        thread.join()
+
+    def _poll_nested(self) -> None:
+        message = self._consumer.poll(0)
+        if message is not None and message.error() is None:
+            record = AssertionError(f"a record of {_name_of(message)} came while everything was paused")
+            self._failure = self._failure or record
 
     def pause(self, names: Iterable[TopicPartition]) -> None:
         self._consumer.pause([KafkaTopicPartition(*name) for name in names])
