@@ -74,7 +74,11 @@ class EventLog:
 
 
 class LogWriter(logging.Handler):
-    """Takes records from every thread; one thread of its own owns the storms, the form and the stream."""
+    """Takes records from every thread; one thread of its own owns the storms, the form and the stream.
+
+    The queue is all that the threads share. The base class keeps its lock: from Python 3.13 on it takes it without
+    asking whether there is one, and nothing here ever holds it for longer than a `put_nowait`.
+    """
 
     def __init__(self, stream: TextIO, storms: Storms) -> None:
         super().__init__()
@@ -84,9 +88,6 @@ class LogWriter(logging.Handler):
         self._dropped = 0  # raised by any thread without care: a lost count among thousands tells the same
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
-
-    def createLock(self) -> None:  # noqa: N802  the name is the standard library's
-        self.lock = None  # the queue is all that the threads share
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
