@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import random
+import re
 import signal
 import threading
 import time
@@ -79,6 +80,13 @@ def subscription(settings: Settings) -> list[str]:
         if route.topics_pattern is not None:
             topics[f"^({route.topics_pattern})$"] = None
     return list(topics)
+
+
+def is_subscribed(settings: Settings, topic: str) -> bool:
+    return any(
+        topic in (route.topics or ()) or (route.topics_pattern and re.fullmatch(route.topics_pattern, topic))
+        for route in settings.routes
+    )
 
 
 class StopSignals:
@@ -211,7 +219,15 @@ class App:
         if now >= self._publish_at:
             self._publish_at = now + _PUBLISH_SECONDS
             self._topics.take_ends(self.loop.engine.partitions)
+            self.loop.engine.pacing.budget_share = self._share_of_the_group()
             self._publish("running")
+
+    def _share_of_the_group(self) -> float:
+        """Partitions held over partitions there were at the start: this member's part of the group's rate."""
+        held = len(self.loop.engine.partitions)
+        counts = self._topics.partition_counts
+        there = sum(count for topic, count in counts.items() if is_subscribed(self._settings, topic))
+        return held / max(there, held) if held else 1.0
 
     def _publish(self, phase: Phase) -> None:
         delivery = self._settings.delivery

@@ -29,13 +29,17 @@ class Topics:
         self._asked: dict[TopicPartition, Future[ListOffsetsResultInfo]] = {}
         self.ends: dict[TopicPartition, NextOffset] = {}
         """The last stable offsets, as last asked."""
+        self.partition_counts: dict[str, int] = {}
+        """Of all topics, when `present` last asked."""
 
     def present(self) -> set[str] | str:
         """The names of all topics; as a text, why the cluster does not answer. Waits at most 5 s."""
         try:
-            return set(self._admin.list_topics(timeout=_ASK_SECONDS).topics)
+            found = self._admin.list_topics(timeout=_ASK_SECONDS).topics
         except KafkaException as error:
             return str(error.args[0].str())
+        self.partition_counts = {name: len(topic.partitions) for name, topic in found.items()}
+        return set(found)
 
     def create(self, topic: str, partitions: int = -1) -> str | None:
         """Creates a topic, with the cluster's defaults; a text if that was refused. Waits at most 5 s."""
