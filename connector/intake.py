@@ -18,20 +18,20 @@ from typing import Any, NamedTuple, assert_never
 
 from connector.core.records import Entry, Fault, OrderingKey, PreparedRun, Reject, SourceRecord
 from connector.decode.decoder import Decoded, Decoder
-from connector.decode.json_values import json_value
 from connector.decode.schema_cache import SchemaCache
 from connector.errors import DecodeError, InvalidEvent, MappingError, RecordError, SchemaPending
 from connector.mapping.acceptance import Acceptance, Accepts
 from connector.mapping.event_text import EventText, with_whole_seconds
-from connector.mapping.jmespath_language import ERRORS
+from connector.mapping.jmespath_language import is_false
 from connector.mapping.json_text import json_bytes
 from connector.mapping.routes import Route, compile_routes
+from connector.mapping.straight import NOT_STRAIGHT
 from connector.settings import Settings
 
 _BRACKETS = 2
 """Bytes around a single event in the body of a request."""
 _TOPICS_KEPT_MAX = 10_000
-_NOT_STRAIGHT: tuple[type[Exception], ...] = (RecordError, *ERRORS)
+_NOT_STRAIGHT: tuple[type[Exception], ...] = (RecordError, *NOT_STRAIGHT)
 
 
 class Choice(NamedTuple):
@@ -152,22 +152,26 @@ class _Run:
         """Messages that a template makes one event of. What an expression cannot do is tried again by `_take`."""
         route, decoder = choice
         assert route.template is not None, "a straight route has a template"
-        build, message, accepts = route.template.evaluate, route.message, self._accepts
+        decoded_way = (None if route.when is None else route.when.evaluate, route.template.evaluate)
+        way = route.straight if route.settings.format != "avro" else None
         is_json = route.settings.format == "json"
+        message, reads_message, accepts = route.message, route.reads_message, self._accepts
         entries, by_key = self.prepared.entries, self._ordering == "key"
         constant_key = b"" if self._ordering == "partition" else None
-        for record in records:
-            self._seen += 1
+        for self._seen, record in enumerate(records, 1):
             value = record.value()
             if value is not None:
                 try:
-                    if value[:1] == b"{" and (is_json or not record.headers()):
-                        source, schema_id = json_value(value), None
+                    schema_id = None
+                    if way is not None and value[:1] == b"{" and (is_json or not record.headers()):
+                        read, when, build = way
+                        source = read(value)
                     else:
                         source, schema_id = decoder.decode(record)
-                    if route.reads_message:
+                        when, build = decoded_way
+                    if reads_message:
                         message.record, message.value = record, source
-                    if not route.applies(source):
+                    if when is not None and (wanted := when(source)) is not True and is_false(wanted):
                         self.taken_by = None
                         self.prepared.skipped.append((record.offset(), "filtered"))
                         continue

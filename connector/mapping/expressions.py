@@ -47,7 +47,11 @@ class Compiler:
         for call in _calls(node):
             self._check_call(call)
             names.append(call["value"])
-        return Expression(source, self._closure(node), frozenset(names))
+        return Expression(source, self._closure_of_root(node), frozenset(names))
+
+    def _closure_of_root(self, node: Node) -> Evaluate:
+        """Over the value that the whole expression is about."""
+        return self._closure(node)
 
     def _check_call(self, node: Node) -> None:
         name = node["value"]
@@ -93,16 +97,8 @@ class Compiler:
                 return closures.value_projection(self._closure(children[0]), self._closure(children[1]))
             case "filter_projection":
                 return closures.filter_projection(*map(self._closure, children))
-            case "comparator":
-                if node["value"] == "eq" and children[1]["type"] == "literal" and isinstance(children[1]["value"], str):
-                    return closures.is_text(self._closure(children[0]), children[1]["value"])
-                return closures.comparator(node["value"], self._closure(children[0]), self._closure(children[1]))
-            case "or_expression":
-                return closures.either(self._closure(children[0]), self._closure(children[1]))
-            case "and_expression":
-                return closures.both(self._closure(children[0]), self._closure(children[1]))
-            case "not_expression":
-                return closures.negated(self._closure(children[0]))
+            case "comparator" | "or_expression" | "and_expression" | "not_expression":
+                return self._of_operands(node, list(map(self._closure, children)))
             case "multi_select_list":
                 return closures.multi_select_list(list(map(self._closure, children)))
             case "multi_select_dict":
@@ -125,12 +121,28 @@ class Compiler:
         if any(child["type"] == "expref" for child in children):
             visit: Callable[[Any, Any], Any] = self._interpreter.visit
             return lambda value: visit(node, value)
-        arguments = list(map(self._closure, children))
-        own = self._functions.own.get(node["value"])
+        return self._call_of(node["value"], list(map(self._closure, children)))
+
+    def _call_of(self, name: str, arguments: list[Evaluate]) -> Evaluate:
+        own = self._functions.own.get(name)
         if own is not None:
             return closures.own_call(own.call, arguments)
-        call_function, name = self._functions.call_function, node["value"]
+        call_function = self._functions.call_function
         return lambda value: call_function(name, [argument(value) for argument in arguments])
+
+    def _of_operands(self, node: Node, operands: list[Evaluate]) -> Evaluate:
+        match node["type"]:
+            case "or_expression":
+                return closures.either(*operands)
+            case "and_expression":
+                return closures.both(*operands)
+            case "not_expression":
+                return closures.negated(*operands)
+            case _:
+                right = node["children"][1]
+                if node["value"] == "eq" and right["type"] == "literal" and isinstance(right["value"], str):
+                    return closures.is_text(operands[0], right["value"])
+                return closures.comparator(node["value"], *operands)
 
 
 def _parsed(source: str) -> Node:

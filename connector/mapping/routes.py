@@ -23,7 +23,8 @@ from connector.mapping.jmespath_language import ERRORS, is_false
 from connector.mapping.json_text import text_of
 from connector.mapping.message import Message
 from connector.mapping.plain_values import plain
-from connector.mapping.template_text import OPEN, Source, split
+from connector.mapping.straight import StraightWay, straight_way
+from connector.mapping.template_text import bare
 from connector.mapping.templates import Leaf, Template, compile_template, failure
 from connector.settings import RouteSettings, ValidationSettings
 
@@ -50,6 +51,8 @@ class Route:
     ordering_key: Leaf | None = None
     transform: Transform | None = None
     template: Template | None = None
+    straight: StraightWay | None = None
+    """The short way for messages in JSON, where the route has one."""
     reads_message: bool = False
     """Its expressions ask for the record: `message` must be set before any of them runs."""
     overflows: bool = False
@@ -216,6 +219,8 @@ class _RouteBuilder:
             transform=self._transform(),
             template=self._template(),
         )
+        if not self.faults:
+            route.straight = straight_way(settings, message)
         route.reads_message = self._reads_message
         route.overflows = route.transform is not None or not _OVERFLOWING.isdisjoint(self._functions)
         return route
@@ -241,7 +246,7 @@ class _RouteBuilder:
         if text is None:
             return None
         try:
-            expression = self._compiler.compile(_bare(text))
+            expression = self._compiler.compile(bare(text))
         except ExpressionSyntaxError as error:
             self._fault(field, f"{error.found} in {text!r}", error.expected)
             return None
@@ -282,14 +287,3 @@ class _RouteBuilder:
             return None
         checked: Transform = function
         return checked
-
-
-def _bare(text: str) -> str:
-    """The expression itself: the marks of a template around it do no harm. Raises ExpressionSyntaxError."""
-    if not text.lstrip().startswith(OPEN):
-        return text
-    match split(text.strip()):
-        case [Source(inner)]:
-            return inner
-        case _:
-            raise ExpressionSyntaxError("more than one expression", "one expression")

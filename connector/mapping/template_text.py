@@ -68,3 +68,14 @@ def _quote_end(text: str, start: int) -> int:
             return at
         at += 1
     raise ExpressionSyntaxError(f"a {text[start]} without its end", f"another {text[start]}")
+
+
+def bare(text: str) -> str:
+    """The expression itself: the marks of a template around it do no harm. Raises ExpressionSyntaxError."""
+    if not text.lstrip().startswith(OPEN):
+        return text
+    match split(text.strip()):
+        case [Source(inner)]:
+            return inner
+        case _:
+            raise ExpressionSyntaxError("more than one expression", "one expression")

@@ -8,8 +8,9 @@ events judge a sample of it, in which every expression is replaced by something 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from connector.core.records import Fault
 from connector.mapping.closures import Evaluate, constant
@@ -115,7 +116,7 @@ def compile_template(
     template: dict[str, Any], compiler: Compiler, limits: ValidationSettings
 ) -> Template | list[Fault]:
     """The template, or all that is wrong with it; the fields are those of the event."""
-    builder = _Builder(compiler)
+    builder = _Builder(compiler, _object)
     root = builder.node((), template)
     faults = builder.faults or list(faults_of(root.sample, _sample_now(root.sample), limits))
     if faults:
@@ -124,9 +125,20 @@ def compile_template(
     return Template(evaluate, builder.leaves, builder.required, frozenset(builder.functions))
 
 
+MakeObject: TypeAlias = Callable[[dict[str, Any], list[tuple[str, Evaluate]], bool], Evaluate]
+"""(constant fields, other fields, whether it must not be empty) to what builds the object."""
+
+
+def build_with(template: dict[str, Any], compiler: Compiler, make_object: MakeObject) -> Evaluate:
+    """A template that was compiled without a fault, with another compiler and objects of another kind."""
+    root = _Builder(compiler, make_object).node((), template)
+    return root.evaluate or constant(root.constant)
+
+
 class _Builder:
-    def __init__(self, compiler: Compiler) -> None:
+    def __init__(self, compiler: Compiler, make_object: MakeObject) -> None:
         self._compiler = compiler
+        self._make_object = make_object
         self.faults: list[Fault] = []
         self.leaves: list[Leaf] = []
         self.required: list[_Required] = []
@@ -181,7 +193,7 @@ class _Builder:
         dynamic = [(key, node.evaluate) for key, node in nodes.items() if node.evaluate is not None]
         if not dynamic:
             return _Node(None, constants, sample)
-        return _Node(_object(constants, dynamic, not_empty=place == ("user",)), None, sample)
+        return _Node(self._make_object(constants, dynamic, place == ("user",)), None, sample)
 
     def _array(self, place: Place, part: list[Any]) -> _Node:
         nodes = [self.node((*place, index), item) for index, item in enumerate(part)]
