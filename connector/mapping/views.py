@@ -103,7 +103,7 @@ class ViewCompiler(Compiler):
         children: list[Any] = node["children"]
         match node["type"]:
             case "field" | "subexpression" | "index_expression" | "pipe":
-                return self._path(list(self._steps(node)) if children else [node])
+                return self._path(self._steps_of(node))
             case "literal":
                 return closures.constant(node["value"])
             case "projection" if children[0]["type"] == "flatten" and children[1]["type"] == "field":
@@ -129,6 +129,9 @@ class ViewCompiler(Compiler):
             case _:  # the message itself, `@`, or what a position in it means
                 raise NotStraightError
 
+    def _steps_of(self, node: Node) -> list[Node]:
+        return list(self._steps(node)) if node["type"] in {"subexpression", "index_expression", "pipe"} else [node]
+
     def _path(self, steps: list[Node]) -> Evaluate:
         names = _leading_names(steps)
         if names:
@@ -153,7 +156,7 @@ class ViewCompiler(Compiler):
 
     def _field_of_each(self, base: Node, name: str) -> Evaluate:
         """`lines[].sku`: of the items only that field is read."""
-        steps = list(self._steps(base)) if base["children"] else [base]
+        steps = self._steps_of(base)
         names = _leading_names(steps)
         if len(names) < len(steps):
             return closures.field_of_each(self._closure_of_root(base), name)
