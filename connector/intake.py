@@ -14,31 +14,20 @@ A message that is a Custom Event already, as JSON text, is sent byte for byte as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, assert_never
+from typing import NamedTuple
 
-from connector.core.records import Entry, Fault, OrderingKey, PreparedRun, Reject, SourceRecord
-from connector.decode.decoder import Decoded, Decoder
+from connector.core.records import PreparedRun, SourceRecord
+from connector.decode.decoder import Decoder
 from connector.decode.schema_cache import SchemaCache
-from connector.errors import DecodeError, InvalidEvent, MappingError, RecordError, SchemaPending
-from connector.mapping.acceptance import Acceptance, Accepts
-from connector.mapping.event_text import EventText, with_whole_seconds
-from connector.mapping.jmespath_language import is_false
-from connector.mapping.json_text import json_bytes
-from connector.mapping.routes import Route, compile_routes
-from connector.mapping.straight import NOT_STRAIGHT
+from connector.intake_run import Choice, Ordering, Run
+from connector.mapping.acceptance import Acceptance
+from connector.mapping.event_text import EventText
+from connector.mapping.routes import compile_routes
 from connector.settings import Settings
 
 _BRACKETS = 2
 """Bytes around a single event in the body of a request."""
 _TOPICS_KEPT_MAX = 10_000
-_NOT_STRAIGHT: tuple[type[Exception], ...] = (RecordError, *NOT_STRAIGHT)
-
-
-class Choice(NamedTuple):
-    """A route that takes a topic, and the decoder of its format."""
-
-    route: Route
-    decoder: Decoder
 
 
 class Explanation(NamedTuple):
@@ -55,7 +44,7 @@ class Intake:
     def __init__(self, settings: Settings, schemas: SchemaCache) -> None:
         self._routes = compile_routes(settings.routes, settings.validation)
         self._schemas = schemas
-        self._ordering = settings.delivery.ordering
+        self._ordering: Ordering = settings.delivery.ordering
         event_bytes_max = settings.delivery.batch.bytes_max - _BRACKETS
         self._acceptance = Acceptance(settings.validation, event_bytes_max)
         self._text = EventText(settings.validation, event_bytes_max)
@@ -63,14 +52,17 @@ class Intake:
 
     def prepare(self, topic: str, records: Sequence[SourceRecord], now_seconds: float) -> PreparedRun:
         """Takes records of one partition in the order of their offsets. `now_seconds` is the time of day since 1970."""
-        run = _Run(self, self._choices_of(topic), now_seconds)
-        run.take_all(records)
-        return run.prepared
+        return self._taken(topic, records, now_seconds).prepared
 
     def explain(self, topic: str, record: SourceRecord, now_seconds: float) -> Explanation:
-        run = _Run(self, self._choices_of(topic), now_seconds)
-        run.take_all([record])
+        run = self._taken(topic, [record], now_seconds)
         return Explanation(run.taken_by.label if run.taken_by else None, run.prepared)
+
+    def _taken(self, topic: str, records: Sequence[SourceRecord], now_seconds: float) -> Run:
+        accepts = self._acceptance.at(now_seconds)
+        run = Run(self._choices_of(topic), self._ordering, self._text, accepts, now_seconds)
+        run.take_all(records)
+        return run
 
     def _choices_of(self, topic: str) -> list[Choice]:
         known = self._choices.get(topic)
@@ -88,213 +80,3 @@ class Intake:
         if len(self._choices) < _TOPICS_KEPT_MAX:
             self._choices[topic] = choices
         return choices
-
-
-class _Run:
-    """One call of `prepare`: what holds for all its records, and what has become of them so far."""
-
-    def __init__(self, intake: Intake, choices: list[Choice], now_seconds: float) -> None:
-        self.prepared = PreparedRun()
-        self.taken_by: Route | None = None
-        """The route that took the last record that was looked at one by one."""
-        self._seen = 0
-        """Records of the run that were looked at, the current one included."""
-        self._choices = choices
-        self._ordering = intake._ordering
-        self._text = intake._text
-        self._now_seconds = now_seconds
-        self._accepts: Accepts = intake._acceptance.at(now_seconds)
-
-    def take_all(self, records: Sequence[SourceRecord]) -> None:
-        """Short ways for what nearly all messages are; whatever is not straight goes the long way, `_take`."""
-        try:
-            if self._choices and self._choices[0].route.is_plain_json:
-                self._take_ready(records)
-            elif len(self._choices) == 1 and self._choices[0].route.is_straight:
-                self._take_straight(records, self._choices[0])
-            else:
-                for record in records:
-                    self._seen += 1
-                    self._take(record, record.value())
-        except SchemaPending as pending:
-            self.prepared.rest = records[self._seen - 1 :]
-            self.prepared.wait = pending.wait
-
-    def _take_ready(self, records: Sequence[SourceRecord]) -> None:
-        """Messages that are Custom Events already, as JSON: most are sent as they are, all at once if all can be."""
-        accepts = self._accepts
-        values = [record.value() for record in records]
-        accepted = [value is not None and accepts(value) for value in values]
-        self.taken_by = route = self._choices[0].route
-        if False not in accepted:
-            self.prepared.entries = self._as_they_are(records, values)
-            return
-        for record, value, straight in zip(records, values, accepted, strict=True):
-            self._seen += 1
-            if straight:
-                self.taken_by = route
-                self.prepared.entries += self._as_they_are([record], [value])
-            else:
-                self._take(record, value)
-
-    def _as_they_are(self, records: Sequence[SourceRecord], values: Sequence[Any]) -> list[Entry]:
-        match self._ordering:
-            case "key":
-                return [(r.offset(), r.key(), value, r, len(value)) for r, value in zip(records, values, strict=True)]
-            case "partition":
-                return [(r.offset(), b"", value, r, len(value)) for r, value in zip(records, values, strict=True)]
-            case "none":
-                return [(r.offset(), None, value, r, len(value)) for r, value in zip(records, values, strict=True)]
-            case _:
-                assert_never(self._ordering)
-
-    def _take_straight(self, records: Sequence[SourceRecord], choice: Choice) -> None:
-        """Messages that a template makes one event of. What an expression cannot do is tried again by `_take`."""
-        route, decoder = choice
-        assert route.template is not None, "a straight route has a template"
-        decoded_way = (None if route.when is None else route.when.evaluate, route.template.evaluate)
-        way = route.straight if route.settings.format != "avro" else None
-        is_json = route.settings.format == "json"
-        message, reads_message, accepts = route.message, route.reads_message, self._accepts
-        entries, by_key = self.prepared.entries, self._ordering == "key"
-        constant_key = b"" if self._ordering == "partition" else None
-        for self._seen, record in enumerate(records, 1):
-            value = record.value()
-            if value is not None:
-                try:
-                    schema_id = None
-                    if way is not None and value[:1] == b"{" and (is_json or not record.headers()):
-                        read, when, build = way
-                        source = read(value)
-                    else:
-                        source, schema_id = decoder.decode(record)
-                        when, build = decoded_way
-                    if reads_message:
-                        message.record, message.value = record, source
-                    if when is not None and (wanted := when(source)) is not True and is_false(wanted):
-                        self.taken_by = None
-                        self.prepared.skipped.append((record.offset(), "filtered"))
-                        continue
-                    body = json_bytes(build(source))
-                    if accepts(body) and ((schema_id is None and not route.overflows) or b"null" not in body):
-                        self.taken_by = route
-                        key = record.key() if by_key else constant_key
-                        entries.append((record.offset(), key, body, record, len(value) + len(body)))
-                        continue
-                except _NOT_STRAIGHT:
-                    pass
-            self._take(record, value)
-
-    def _take(self, record: SourceRecord, value: bytes | None) -> None:
-        """Puts one record into its place. Raises SchemaPending, and has then done nothing."""
-        self.taken_by = None
-        if value is None:
-            self._take_tombstone(record)
-            return
-        decoded: Decoded | None = None
-        try:
-            choice, decoded = self._routed(record)
-            if choice is None:
-                self.prepared.skipped.append((record.offset(), "filtered"))
-                return
-            self.taken_by = choice.route
-            bodies = self._bodies(record, choice, decoded)
-            key = self._key(record, choice.route, decoded)
-        except RecordError as error:
-            schema_id = error.schema_id or (decoded.schema_id if decoded else None)
-            self.prepared.rejects.append(_reject(record, error, schema_id))
-            return
-        if not bodies:
-            self.prepared.skipped.append((record.offset(), "filtered"))
-            return
-        offset = record.offset()
-        weight = len(value)
-        for body in bodies:
-            # What a message holds is counted once, with its first event.
-            self.prepared.entries.append((offset, key, body, record, weight if body is value else weight + len(body)))
-            weight = 0
-
-    def _take_tombstone(self, record: SourceRecord) -> None:
-        if self._choices and self._choices[0].route.settings.tombstones == "skip":
-            self.prepared.skipped.append((record.offset(), "tombstone"))
-        else:
-            error = DecodeError("tombstone", [Fault("value", "null", "a value, as the route's `tombstones` says")])
-            self.prepared.rejects.append(_reject(record, error, None))
-
-    def _routed(self, record: SourceRecord) -> tuple[Choice | None, Decoded | None]:
-        """The route that takes the message; decoded where that took a look inside."""
-        if not self._choices:
-            raise MappingError("no_route", [Fault("topic", "a topic that no route names", "a route for it")])
-        decoded: Decoded | None = None
-        decoder: Decoder | None = None
-        for choice in self._choices:
-            route = choice.route
-            if route.is_plain:
-                return choice, decoded if choice.decoder is decoder else None
-            if decoded is None or choice.decoder is not decoder:
-                decoder = choice.decoder
-                decoded = decoder.decode(record)
-            if route.reads_message:
-                route.message.record = record
-                route.message.value = decoded.value
-            try:
-                if route.applies(decoded.value):
-                    return choice, decoded
-            except MappingError as error:
-                error.schema_id = decoded.schema_id
-                raise
-        return None, decoded
-
-    def _bodies(self, record: SourceRecord, choice: Choice, decoded: Decoded | None) -> list[bytes]:
-        route = choice.route
-        if route.passes_through:
-            return [self._passed_through(record, choice.decoder, decoded)]
-        assert decoded is not None, "a message that is mapped was decoded to be routed"
-        events = route.events_of(decoded.value, record)
-        if route.template is None:
-            events = [with_whole_seconds(event) for event in events]
-        if route.transform is not None:
-            return [self._text.judged(event, self._now_seconds) for event in events]
-        finite = decoded.schema_id is None and not route.overflows
-        return [self._text.written(event, self._accepts, self._now_seconds, finite=finite) for event in events]
-
-    def _passed_through(self, record: SourceRecord, decoder: Decoder, decoded: Decoded | None) -> bytes:
-        text = decoder.json_payload(record)
-        if text is not None and self._accepts(text):
-            return text
-        if decoded is None:
-            decoded = decoder.decode(record)
-        try:
-            if text is not None:
-                return self._text.passed_on(text, decoded.value, self._now_seconds)
-            event = with_whole_seconds(decoded.value)
-            return self._text.written(event, self._accepts, self._now_seconds, finite=False)
-        except InvalidEvent as error:
-            error.schema_id = decoded.schema_id
-            raise
-
-    def _key(self, record: SourceRecord, route: Route, decoded: Decoded | None) -> OrderingKey:
-        match self._ordering:
-            case "key" if route.ordering_key is None:
-                return record.key()
-            case "key":
-                assert decoded is not None, "a route with an ordering key decodes"
-                return route.key_of(decoded.value)
-            case "partition":
-                return b""
-            case "none":
-                return None
-            case _:
-                assert_never(self._ordering)
-
-
-def _reject(record: SourceRecord, error: RecordError, schema_id: str | None) -> Reject:
-    kind = type(error)
-    return Reject(
-        record,
-        kind.stage,
-        error.reason,
-        error.faults,
-        error_class=f"{kind.__module__}.{kind.__qualname__}",
-        schema_id=schema_id,
-    )

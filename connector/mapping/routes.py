@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from connector.core.records import Fault, SourceRecord
 from connector.errors import MappingError, SettingsError
+from connector.mapping.closures import Evaluate
 from connector.mapping.contract_rules import describe
 from connector.mapping.expressions import Compiler
 from connector.mapping.faults import ExpressionSyntaxError, ValueFault
@@ -76,9 +77,14 @@ class Route:
     @property
     def is_straight(self) -> bool:
         """One message, one event, by nothing but expressions."""
-        return (
-            self.template is not None and self.transform is None and self.for_each is None and self.ordering_key is None
-        )
+        return self.straight is not None or self.decoded_way is not None
+
+    @property
+    def decoded_way(self) -> tuple[Evaluate | None, Evaluate] | None:
+        """(`when`, the template) over a decoded value, where that is all there is to do."""
+        if self.template is None or self.transform or self.for_each or self.ordering_key:
+            return None
+        return None if self.when is None else self.when.evaluate, self.template.evaluate
 
     @property
     def passes_through(self) -> bool:

@@ -1,9 +1,9 @@
 """The short way from the bytes of a JSON message to an event: typed in, typed out, nothing in between.
 
-For routes that make one event of one message by looking at fields. It is optimistic: whatever is not straight (an
-object that is a text, an expression that fails, a required field that is null) is left to the long way, which says what
-is wrong. Where it gives an event, it is the one that the long way gives, as a property test shows. What no expression
-looks at is held to JSON's syntax alone.
+For routes that make one event of one message by looking at fields, or filter messages that are events already. It is
+optimistic: whatever is not straight (an object that is a text, an expression that fails, a required field that is null)
+is left to the long way, which says what is wrong. Where it gives an event, it is the one that the long way gives, as a
+property test shows. What no expression looks at is held to JSON's syntax alone.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class StraightWay(NamedTuple):
     read: Read
     """The bytes of the message to a view of it."""
     when: Evaluate | None
-    build: Evaluate
-    """The view to the event, as typed objects that `json_bytes` writes."""
+    build: Evaluate | None
+    """The view to the event, as typed objects that `json_bytes` writes; None: the message is the event itself."""
 
 
 def straight_way(settings: RouteSettings, message: Message) -> StraightWay | None:
     """None: the route needs more. For settings that were compiled without a fault."""
-    if settings.event is None or settings.for_each or settings.transform or settings.ordering_key:
+    if settings.for_each or settings.transform or settings.ordering_key or (not settings.event and not settings.when):
         return None
     compiler = ViewCompiler(message)
     try:
@@ -48,13 +48,12 @@ def straight_way(settings: RouteSettings, message: Message) -> StraightWay | Non
     return StraightWay(read, when, build)
 
 
-def _compiled(settings: RouteSettings, compiler: ViewCompiler) -> tuple[Evaluate | None, Evaluate]:
+def _compiled(settings: RouteSettings, compiler: ViewCompiler) -> tuple[Evaluate | None, Evaluate | None]:
     def make_object(constants: dict[str, Any], dynamic: list[tuple[str, Evaluate]], _not_empty: bool) -> Evaluate:
         return _typed_object(constants, dynamic, compiler.paths)
 
-    assert settings.event is not None
     when = None if settings.when is None else compiler.compile(bare(settings.when)).evaluate
-    return when, build_with(settings.event, compiler, make_object)
+    return when, None if settings.event is None else build_with(settings.event, compiler, make_object)
 
 
 def _typed_object(

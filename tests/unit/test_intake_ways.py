@@ -252,6 +252,27 @@ def test_nan_in_avro_is_a_fault_of_its_field_and_never_becomes_null() -> None:
         assert reject.schema_id == "id:7"
 
 
+FRAMING_HEADER = ("__value_schema_id", b"\x00\x00\x00\x00\x07")
+
+
+@pytest.mark.parametrize("headers", [None, [("traceparent", b"00-1-2-01")], [FRAMING_HEADER]])
+@pytest.mark.parametrize("route", [{}, {"when": "user"}, {"event": {"user": "${{ user }}", "body": {"name": "n"}}}])
+def test_headers_beside_ready_json(route: dict[str, Any], headers: Any) -> None:
+    record = StoredRecord(READY, headers=headers)
+    (entry,) = intake_of(route, schemas=cache_with(JsonSchema())).prepare("orders", [record], NOW).entries
+    assert json.loads(entry[2])["user"] == EVENT["user"]
+    assert entry[4] == (len(READY) if entry[2] is READY else len(READY) + len(entry[2]))
+
+
+def test_bytes_that_look_like_json_are_avro_where_a_header_says_so() -> None:
+    fields = [{"name": "a", "type": "int"}, {"name": "b", "type": "int"}]
+    schemas = cache_with(usable({"type": "record", "name": "R", "fields": fields}))
+    record = StoredRecord(b"{}", headers=[FRAMING_HEADER])
+    template = {"user": {"named_user_id": "u"}, "body": {"name": "n", "value": "${{ a }}"}}
+    run = intake_of({"event": template}, schemas=schemas).prepare("orders", [record], NOW)
+    assert bodies(run)[0]["body"]["value"] == -62
+
+
 # -- schemas
 
 

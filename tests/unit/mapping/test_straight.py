@@ -52,7 +52,7 @@ def short_way(route: Route, text: bytes) -> Outcome:
         view = read(text)
         if when is not None and is_false(when(view)):
             return "filtered", None
-        event = json.loads(json_bytes(build(view)), parse_float=Decimal)
+        event = json.loads(text if build is None else json_bytes(build(view)), parse_float=Decimal)
     except NOT_STRAIGHT:
         return "not straight", None
     return "event", event
@@ -165,6 +165,13 @@ def test_the_message_s_metadata_is_within_reach() -> None:
         "event",
         {"user": {"named_user_id": "k"}, "body": {"name": "x", "value": 1}},
     )
+
+
+def test_ready_events_behind_a_condition() -> None:
+    route = compiled(when="a.b == 'x'")
+    outcomes = [check(route, text) for text in (b'{"a": {"b": "x"}, "c": 1}', b'{"a": {"b": "y"}}', b'{"a": 1}', b"{}")]
+    assert outcomes == ["event", "filtered", "not straight", "filtered"]
+    assert compiled().straight is None, "nothing is looked at: they go without being read"
 
 
 def test_a_route_that_looks_at_nothing() -> None:
