@@ -46,17 +46,26 @@ class Acceptance:
     def __init__(self, limits: ValidationSettings, bytes_max: int) -> None:
         self._decode = msgspec.json.Decoder(_event_type(limits)).decode
         self._bytes_max = bytes_max
-        self._skew_seconds = limits.clock_skew_ms / 1000
+        self._skew_seconds = limits.clock_skew_ms // 1000
         self._window = (datetime.min.replace(tzinfo=UTC),) * 2
         self._hours = _Hours(*self._window)
+        self._second: int | None = None
+        self._current: Accepts = _nothing
         # Limits that need the content of `properties` are for the models.
         self._off = limits.properties_depth_max is not None or limits.properties_keys_max is not None
 
     def at(self, now_seconds: float) -> Accepts:
-        """The check for events that are looked at now."""
+        """The check for events that are looked at now; the same for all runs of one second."""
+        second = int(now_seconds)
+        if second != self._second:
+            self._second = second
+            self._current = self._at(second)
+        return self._current
+
+    def _at(self, now_seconds: int) -> Accepts:
         if self._off:
             return _nothing
-        latest = datetime.fromtimestamp(int(now_seconds + self._skew_seconds), UTC)
+        latest = datetime.fromtimestamp(now_seconds + self._skew_seconds, UTC)
         oldest = datetime.fromtimestamp(now_seconds - WINDOW_SECONDS, UTC)
         # The hour of `latest` and the oldest one are not whole.
         window = (_hour(oldest) + _HOUR, _hour(latest) - _HOUR)
