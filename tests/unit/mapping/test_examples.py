@@ -11,8 +11,8 @@ from typing import Any
 
 import fastavro
 import pytest
-import yaml
 
+from connector.configuration.load import load
 from connector.core.records import PreparedRun
 from connector.decode.directory import DirectoryLookup
 from connector.decode.schema_cache import SchemaCache
@@ -47,7 +47,7 @@ def test_there_are_six_shapes_and_the_index_names_them() -> None:
 
 
 def settings_of(name: str) -> Settings:
-    return Settings.model_validate(yaml.safe_load((EXAMPLES / name / "connector.yaml").read_text(encoding="utf-8")))
+    return load(EXAMPLES / name / "connector.yaml", {}, try_clients=False)
 
 
 def schemas_of(name: str, settings: Settings) -> SchemaCache:
