@@ -264,10 +264,7 @@ class Loop:
     def revoked(self, names: list[TopicPartition]) -> None:
         """What is in flight of these is waited for; what is not sent yet is the next owner's."""
         if any(name in self.engine.partitions for name in names) and not self.stopping:
-            kept = [name for name, partition in self.engine.partitions.items() if not partition.paused]
-            self.source.pause(list(self.engine.partitions))
-            self.drain(names, time.monotonic() + self._settings.drain_seconds, self.source.serve_nested)
-            self.source.resume([name for name in kept if name not in names])
+            self.drain(names, time.monotonic() + self._settings.drain_seconds, self.source.ask_commit)
         self.engine.drop(names)
         self._telemetry.rebalanced("revoked", names)
         log.info("partitions revoked", count=len(names), held=len(self.engine.partitions))
@@ -282,6 +279,8 @@ class Loop:
         self.engine.draining = True
         self._membership_lost = False
         self._finish_commit(min(deadline, time.monotonic() + _COMMIT_ANSWER_SECONDS), serve)  # a probe of membership
+        # Without an answer to the probe nothing can be known to be committed any more: no use in waiting for the rest.
+        self._membership_lost = self._membership_lost or self.source.committing
         while not self._membership_lost and self.engine.busy_with(names) and time.monotonic() < deadline:
             self._beat(time.monotonic())
             self._act()

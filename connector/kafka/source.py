@@ -7,7 +7,6 @@ the records that the running call had already taken. A callback's exception is s
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast
@@ -28,6 +27,7 @@ from connector.errors import BrokerFatal
 log = logging.getLogger("connector.kafka")
 
 _COMMITTED_SECONDS_MAX = 10.0
+_ASK_SECONDS = 0.5
 _MEMBERSHIP_LOST = {
     KafkaError.UNKNOWN_MEMBER_ID,
     KafkaError.ILLEGAL_GENERATION,
@@ -67,6 +67,7 @@ class Source:
         self._listener = listener
         self._failure: BaseException | None = None
         self._committing: list[CommitItem] | None = None
+        self._late_answers = 0  # callbacks still to come of commits that were answered by asking
         self._closed = False
         self._consumer = Consumer(
             {**properties, "on_commit": self._on_commit, "error_cb": self._on_error, "logger": log},
@@ -122,22 +123,6 @@ class Source:
                 raise AssertionError(f"a record of {_name_of(message)} came while everything was paused")
             self._on_event(message)
 
-    def serve_nested(self) -> None:
-        """For use inside a callback: delivers commit callbacks, while everything is paused.
-
-        On a thread of its own, for which this one waits: the client keeps one call state for each thread, and a nested
-        call here would clear that of the call that runs the callback, whose next callback then ends the process (seen).
-        """
-        thread = threading.Thread(target=self._poll_nested, name="nested-poll", daemon=True)
-        thread.start()
-        thread.join()
-
-    def _poll_nested(self) -> None:
-        message = self._consumer.poll(0)
-        if message is not None and message.error() is None:
-            record = AssertionError(f"a record of {_name_of(message)} came while everything was paused")
-            self._failure = self._failure or record
-
     def pause(self, names: Iterable[TopicPartition]) -> None:
         self._consumer.pause([KafkaTopicPartition(*name) for name in names])
 
@@ -178,7 +163,33 @@ class Source:
         except KafkaException as error:
             self._answer_commit(error.args[0], [])
 
+    def ask_commit(self) -> None:
+        """For use inside a callback, where no callback of a commit can come: asks the group whether it arrived.
+
+        The consumer must not be polled there: a nested call on this thread clears the client's call state, so that the
+        next callback of the outer call aborts the process, and one on another thread waits for the outer call for ever
+        (both seen). Waits at most _ASK_SECONDS; the listener hears of an answer.
+        """
+        plan = self._committing
+        if plan is None:
+            return
+        names = [KafkaTopicPartition(*item.partition.name) for item in plan]
+        try:
+            answer = self._consumer.committed(names, timeout=_ASK_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() in _MEMBERSHIP_LOST:
+                self._late_answers += 1
+                self._answer_commit(error.args[0], [])
+            return
+        stands = {TopicPartition(p.topic, p.partition): (p.offset, p.metadata or "") for p in answer if not p.error}
+        if all(stands.get(item.partition.name) == (item.position, item.metadata) for item in plan):
+            self._late_answers += 1
+            self._answer_commit(None, [])
+
     def _on_commit(self, error: KafkaError | None, partitions: list[KafkaTopicPartition]) -> None:
+        if self._late_answers:
+            self._late_answers -= 1
+            return
         try:
             self._answer_commit(error, partitions)
         except BaseException as failure:  # noqa: BLE001  raised by the call that ran this callback
