@@ -235,21 +235,18 @@ class App:
         self.telemetry.telemetry.publish(snapshot_of(self.loop, self._topics.ends, phase, limits, time.monotonic()))
 
     def _at_end(self) -> bool:
-        """Everything that was there at the start is settled and committed."""
+        """Everything that was there when its partition was first assigned is settled and committed."""
         loop = self.loop
-        if not loop.joined or not loop.engine.idle:
-            return False
-        names = [name for name in loop.engine.partitions if name not in self._ends_at_start]
-        for name in names:
-            end = loop.source.end_of(name, _CLOSE_SECONDS)
-            if end is not None:
+        for name in loop.engine.partitions:
+            if name not in self._ends_at_start:
+                end = loop.source.end_of(name, _CLOSE_SECONDS)
+                if end is None:
+                    return False
                 self._ends_at_start[name] = end
-        positions = loop.source.positions(list(loop.engine.partitions))
-        for name, partition in loop.engine.partitions.items():
-            at = max(positions.get(name, 0), partition.progress.next_offset)
-            if at < self._ends_at_start.get(name, at + 1):
-                return False
-        return bool(loop.engine.partitions) and loop.nothing_to_commit
+        return bool(loop.engine.partitions) and all(
+            (partition.committed or 0) >= self._ends_at_start[name]
+            for name, partition in loop.engine.partitions.items()
+        )
 
     def _drain(self, stop: StopSignals) -> None:
         """Waits for what is in flight, and commits, while the consumer is polled. A second signal ends it at once."""

@@ -165,6 +165,8 @@ class Loop:
                     self.dead_letters.write(letter, traceparent)
                 case _:
                     assert_never(action)
+        for batch in self.engine.take_abandoned():
+            self._telemetry.batch_ended(batch.batch_id, now - batch.opened_at, "partitions_given_away")
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
@@ -238,11 +240,6 @@ class Loop:
             self.engine.metadata_refused = True
         self._membership_lost = answer.membership_lost
 
-    @property
-    def nothing_to_commit(self) -> bool:
-        names = [name for name, partition in self.engine.partitions.items() if not len(partition.progress)]
-        return not self.source.committing and not self.engine.commit_plan(self.source.positions(names))
-
     # -- rebalances and the end --------------------------------------------------------------------------------------
 
     def assigned(self, partitions: list[Assigned]) -> None:
@@ -280,7 +277,7 @@ class Loop:
         self._membership_lost = False
         self._finish_commit(min(deadline, time.monotonic() + _COMMIT_ANSWER_SECONDS), serve)  # a probe of membership
         # Without an answer to the probe nothing can be known to be committed any more: no use in waiting for the rest.
-        self._membership_lost = self._membership_lost or self.source.committing
+        self._membership_lost = self._membership_lost or (self.source.committing and not self.stopping)
         while not self._membership_lost and self.engine.busy_with(names) and time.monotonic() < deadline:
             self._beat(time.monotonic())
             self._act()

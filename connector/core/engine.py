@@ -102,6 +102,7 @@ class Engine:
         self._probe_id: int | None = None
         self._urgent: list[Batch] = []  # to be sent next, the first is last: parts of a refused batch, blocked ones
         self._waiting: list[tuple[float, int, Batch]] = []  # a heap: (due, batch id, batch)
+        self._abandoned: list[Batch] = []
         self.window_records = 0
         self.window_bytes = 0
         self.draining = False
@@ -134,7 +135,7 @@ class Engine:
         """Whether an answer or a report is due for one of these. A back-off, a breaker or a block is not waited for."""
         partitions = {self.partitions[name] for name in names if name in self.partitions}
         in_flight = any(p in partitions for batch in self.in_flight.values() for p, _ in batch.runs)
-        return in_flight or self.rejects.outstanding_of(partitions)
+        return in_flight or self.rejects.outstanding_of(partitions, held_back=self.guard_tripped)
 
     # -- records -----------------------------------------------------------------------------------------------------
 
@@ -411,7 +412,7 @@ class Engine:
     def actions(self, now: float) -> list[Action]:
         """Requests to send and dead letters to write. Each is counted as under way from here on."""
         actions: list[Action] = []
-        if not self.guard_tripped or self.draining:
+        if not self.guard_tripped:
             while (letter := self.rejects.take(now)) is not None:
                 actions.append(WriteDeadLetter(letter))
         while len(self.in_flight) < self._limits.requests_max and not self.draining:
@@ -446,8 +447,16 @@ class Engine:
         """Whether anything is left to send of a batch that was sent before."""
         if self._without_gone(batch) and not batch.events and batch.remainder is not None:
             self._advance(AnswerReport(batch, [], Split(""), 0), [], now)  # its next part comes to the urgent ones
-            return False
+            if batch.group is not None:
+                return False
+        if not batch.events:
+            self._abandoned.append(batch)
         return batch.events > 0
+
+    def take_abandoned(self) -> list[Batch]:
+        """Batches that were sent before, and of which nothing is ours any more: they end without an answer."""
+        abandoned, self._abandoned = self._abandoned, []
+        return abandoned
 
     @property
     def batches_waiting(self) -> int:

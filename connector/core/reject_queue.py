@@ -80,11 +80,18 @@ class RejectQueue:
         if not letter.partition.gone:
             self.waiting.appendleft(letter)
 
-    def outstanding_of(self, partitions: set[Partition]) -> bool:
-        """Whether a report is due for one of these, or one is still to be written while the topic works."""
+    def outstanding_of(self, partitions: set[Partition], *, held_back: bool) -> bool:
+        """Whether a report is due for one of these, or one is still to be written while the topic works.
+
+        `held_back`: those that are not written are kept from it, and not waited for.
+        """
         if any(letter.partition in partitions for letter in self._written.values()):
             return True
-        return self.blocked_since is None and any(letter.partition in partitions for letter in self.waiting)
+        return (
+            not held_back
+            and self.blocked_since is None
+            and any(letter.partition in partitions for letter in self.waiting)
+        )
 
     def due_at(self) -> float | None:
         return self._next_at if self.waiting else None

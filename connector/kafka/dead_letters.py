@@ -120,8 +120,14 @@ def headers_of(reject: Reject, group: str, traceparent: str | None, *, short: bo
         _OWN + "traceparent": traceparent,
         _OWN + "replays": str(_number(earlier.get(_OWN + "replays"))),
     }
-    headers += [(name, text.encode()[:_HEADER_BYTES_MAX]) for name, text in facts.items() if text is not None]
+    headers += [(name, _bounded(text)) for name, text in facts.items() if text is not None]
     return headers
+
+
+def _bounded(text: str) -> bytes:
+    """UTF-8, cut between two characters. What an endpoint told may hold half a surrogate pair, which UTF-8 has not."""
+    whole = text.encode("utf-8", "replace")
+    return whole if len(whole) <= _HEADER_BYTES_MAX else whole[:_HEADER_BYTES_MAX].decode("utf-8", "ignore").encode()
 
 
 def _origin(record: SourceRecord, earlier: Mapping[str, bytes | None]) -> dict[str, str | None]:

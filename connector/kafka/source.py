@@ -69,6 +69,7 @@ class Source:
         self._committing: list[CommitItem] | None = None
         self._late_answers = 0  # callbacks still to come of commits that were answered by asking
         self._closed = False
+        self._reset = str(properties.get("auto.offset.reset"))
         self._consumer = Consumer(
             {**properties, "on_commit": self._on_commit, "error_cb": self._on_error, "logger": log},
         )
@@ -257,16 +258,18 @@ class Source:
         if partition.error is not None:
             raise KafkaException(partition.error)
         name = TopicPartition(partition.topic, partition.partition)
-        if partition.offset < 0:
-            return Assigned(name, NextOffset(0), None, 0), False
         low, high = self._consumer.get_watermark_offsets(partition, timeout=_COMMITTED_SECONDS_MAX)
+        if partition.offset < 0:
+            # Named here and not left to librdkafka: else the position stays unknown while there is nothing to read.
+            start = {"earliest": low, "latest": high}.get(self._reset)
+            return Assigned(name, NextOffset(start or 0), None, 0), start is not None
         if partition.offset < low:  # librdkafka would jump without an event, and to the end where that is the reset
             return Assigned(name, NextOffset(low), None, low - partition.offset), True
         if partition.offset > high:
             log.warning(
                 "the committed position is beyond the end of the log: the topic was made anew", extra=_extra(name)
             )
-            return Assigned(name, NextOffset(0), None, 0), False
+            return Assigned(name, NextOffset(low), None, 0), True  # the topic was made anew: all of it is to be sent
         return Assigned(name, NextOffset(partition.offset), partition.metadata, 0), True
 
     def _on_revoke(self, partitions: list[KafkaTopicPartition]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import fastavro
 import pytest
 
-from connector.airship.sandbox import SandboxOptions, running_sandbox
+from connector.airship.sandbox import LatencyFault, SandboxOptions, running_sandbox
 from connector.airship.sandbox.fault_rules import StatusFault
 from tests.integration.events import custom_event, inversions, numbers, records, repeated
 from tests.support.broker import Broker
@@ -180,6 +181,49 @@ def test_the_end_behind_an_aborted_transaction_is_reached_and_committed(
             connector.expect_end()
         assert numbers(sandbox.events()) == list(range(100))
     assert all_committed(broker, group, topic)
+
+
+def test_stop_at_end_stops_although_more_keeps_coming(broker: Broker, topics: Topics, tmp_path: Path) -> None:
+    topic, dead = topics.create("events", 2), topics.create("dead", 1)
+    produce(broker.bootstrap_servers, topic, records(2000))
+    with running_sandbox(SandboxOptions()) as sandbox:
+        sandbox.set_fault(LatencyFault(seconds=0.05))
+        settings = settings_for(
+            broker.bootstrap_servers,
+            topics.unique_name("group"),
+            sandbox.base_url,
+            [{"topics": [topic], **PASS_THROUGH}],
+            dead,
+        )
+        with Connector(tmp_path, settings, "--stop-at-end") as connector:
+            start, deadline = 2000, time.monotonic() + 60
+            while connector.process.is_running:  # never idle: something is always on its way
+                assert time.monotonic() < deadline
+                produce(broker.bootstrap_servers, topic, records(50, start=start))
+                start += 50
+            connector.expect_end()
+        assert set(range(2000)) <= set(numbers(sandbox.events()))
+
+
+@pytest.mark.parametrize("reset", ["earliest", "latest"])
+def test_stop_at_end_stops_where_there_is_nothing_to_read(
+    broker: Broker, topics: Topics, tmp_path: Path, reset: str
+) -> None:
+    topic, dead = topics.create("events", 2), topics.create("dead", 1)
+    if reset == "latest":
+        produce(broker.bootstrap_servers, topic, records(100))
+    with running_sandbox(SandboxOptions()) as sandbox:
+        settings = settings_for(
+            broker.bootstrap_servers,
+            topics.unique_name("group"),
+            sandbox.base_url,
+            [{"topics": [topic], **PASS_THROUGH}],
+            dead,
+        )
+        settings["kafka"]["auto_offset_reset"] = reset
+        with Connector(tmp_path, settings, "--stop-at-end") as connector:
+            connector.expect_end(30)
+        assert sandbox.events() == []
 
 
 def test_a_401_stops_sending_says_why_and_heals_without_a_restart(

@@ -16,6 +16,7 @@ class FakeRecord:
     value_bytes: bytes | None = b"{}"
     in_topic: str = "orders"
     in_partition: int = 0
+    own_headers: tuple[tuple[str, bytes | None], ...] = ()
 
     def topic(self) -> str:
         return self.in_topic
@@ -33,7 +34,7 @@ class FakeRecord:
         return self.value_bytes
 
     def headers(self) -> list[tuple[str, bytes | None]] | None:
-        return None
+        return list(self.own_headers) or None
 
     def timestamp(self) -> tuple[int, int]:
         return (1, 1_700_000_000_000 + self.at)

@@ -230,3 +230,35 @@ def test_a_restart_sends_only_what_the_commit_does_not_name() -> None:
     fresh, ahead = after.received(again, [FakeRecord(offset) for offset in range(6)])
     assert [record.offset() for record in fresh] == [0, 1, 2]
     assert ahead == 3
+
+
+def test_a_tripped_guard_holds_its_rejects_through_a_drain_and_is_not_waited_for() -> None:
+    limits = EngineLimits(
+        BatchLimits(3, 10_000, 0.05),
+        WindowLimits(20_000, 10**7),
+        PacingLimits(0.2, 30.0, 5),
+        GuardLimits(share_max=1.0, run_max=5),
+        requests_max=4,
+    )
+    subject = Engine(limits, Random(1))
+    one = assigned(subject)
+    made = [FakeRecord(offset) for offset in range(8)]
+    subject.received(one, made)
+    rejects = [Reject(record, "decode", "not_json", (Fault("", "x", "y"),)) for record in made]
+    subject.offer(one, 8, PreparedRun(rejects=rejects), 0.0)
+    assert subject.guard_tripped
+    subject.draining = True
+    assert subject.actions(0.0) == []
+    assert not subject.busy_with([one.name])
+    assert position(subject) == {}
+
+
+def test_a_batch_of_which_nothing_is_ours_any_more_is_told_as_ended() -> None:
+    subject = engine(requests_max=1)
+    one = assigned(subject)
+    give(subject, one, [0, 1, 2], [None] * 3)
+    answer(subject, next(iter(sends(subject))), HttpAnswer(503, b""))
+    subject.drop([one.name])
+    assert sends(subject, now=99.0) == {}
+    assert len(subject.take_abandoned()) == 1
+    assert subject.take_abandoned() == []
