@@ -81,14 +81,14 @@ MUTANTS = (
     Mutant(
         "a drain waits for nothing",
         ENGINE,
-        "        return in_flight or self.rejects.outstanding_of(partitions)",
+        "        return in_flight or self.rejects.outstanding_of(partitions, held_back=self.guard_tripped)",
         "        return False",
     ),
     Mutant(
         "a drain waits for a dead-letter topic that is down",
         "core/reject_queue.py",
-        "        return self.blocked_since is None and any(",
-        "        return any(",
+        "            and self.blocked_since is None\n            and any(",
+        "            and any(",
     ),
     Mutant(
         "send while draining",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+import connector
 from tests.simulation.__main__ import shortest
 from tests.simulation.chances import RATES
 from tests.simulation.invariants import Violation
 from tests.simulation.member import Member
+from tests.simulation.mutant_list import MUTANTS
 from tests.simulation.world import World
 
 WORLDS = 1000
@@ -62,3 +65,9 @@ def test_what_breaks_is_told_with_the_shortest_trace(monkeypatch: pytest.MonkeyP
     assert isinstance(broken, Violation)
     assert trace
     assert without
+
+
+def test_every_mutant_still_has_its_place_in_the_sources() -> None:
+    sources = Path(connector.__file__).parent
+    moved_on = [m.name for m in MUTANTS if (sources / m.path).read_text(encoding="utf-8").count(m.old) != 1]
+    assert not moved_on, f"mend mutant_list.py: {moved_on}"
