@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,13 +24,16 @@ from typing import Any
 
 import yaml
 
-from bench.dataset import create_topic, event_pool, order_pool, produce_dataset
-from bench.orders import ORDER_ROUTE
+from bench.dataset import Pool, avro_order_pool, create_topic, event_pool, order_pool, produce_dataset
+from bench.orders import ORDER_ROUTE, ORDER_SCHEMA
 from bench.yardsticks.cheapest_endpoint import cheapest_endpoint
 from connector import __version__
 from tests.support.brokers import running_broker
+from tests.support.registry_stub import registry_stub
 
-SYSTEMS = ("consume only", "bare primitives", "connector", "connector, mapped")
+SYSTEMS = ("consume only", "bare primitives", "connector", "connector, mapped", "connector, Avro")
+_SHAPES = {"connector, mapped": "order", "connector, Avro": "order-avro"}
+_SCHEMA_ID = 7
 _RUN_SECONDS_MAX = 600
 
 
@@ -60,11 +63,17 @@ def main() -> None:
     parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--results", type=Path, help="where the figures are written as JSON")
     arguments = parser.parse_args()
-    with running_broker() as broker, cheapest_endpoint() as endpoint, tempfile.TemporaryDirectory() as directory:
-        run = Bench(broker.bootstrap_servers, endpoint.url, Path(directory))
+    known = {str(_SCHEMA_ID): {"schema": json.dumps(ORDER_SCHEMA)}}
+    with (
+        running_broker() as broker,
+        cheapest_endpoint() as endpoint,
+        registry_stub(schemas=known) as registry,
+        tempfile.TemporaryDirectory() as directory,
+    ):
+        run = Bench(broker.bootstrap_servers, endpoint.url, registry.url, Path(directory))
         print(f"broker: {broker.description}; endpoint: {endpoint.description}", flush=True)
         sizes = (arguments.short, arguments.long)
-        run.prepare(sizes, arguments.users, mapped="connector, mapped" in arguments.systems)
+        run.prepare(sizes, arguments.users, {_SHAPES.get(system, "event") for system in arguments.systems})
         costs: dict[str, list[Cost]] = {system: [] for system in arguments.systems}
         for repetition in range(arguments.repeat):
             for system in arguments.systems:
@@ -77,22 +86,21 @@ def main() -> None:
 
 
 class Bench:
-    def __init__(self, bootstrap_servers: str, endpoint_url: str, directory: Path) -> None:
+    def __init__(self, bootstrap_servers: str, endpoint_url: str, registry_url: str, directory: Path) -> None:
         self._bootstrap = bootstrap_servers
         self._endpoint = endpoint_url
+        self._registry = registry_url
         self._directory = directory
         self._topics: dict[tuple[str, int], str] = {}
         self._runs = 0
 
-    def prepare(self, sizes: Sequence[int], users: int, *, mapped: bool) -> None:
+    def prepare(self, sizes: Sequence[int], users: int, shapes: Collection[str]) -> None:
         """One topic for each size and shape."""
         for size in sizes:
-            for shape in ("event", "order") if mapped else ("event",):
+            for shape in shapes:
                 topic = f"{shape}-{size}"
                 create_topic(self._bootstrap, topic)
-                now = datetime.now(UTC)
-                pool = event_pool(now) if shape == "event" else order_pool(now)
-                produce_dataset(self._bootstrap, topic, size, pool=pool, users=users)
+                produce_dataset(self._bootstrap, topic, size, pool=_pool(shape, datetime.now(UTC)), users=users)
                 self._topics[shape, size] = topic
 
     def cost(self, system: str, sizes: Sequence[int]) -> Cost:
@@ -115,6 +123,8 @@ class Bench:
                 return self._connector(size, "event", {"format": "json"})
             case "connector, mapped":
                 return self._connector(size, "order", {"format": "json", **ORDER_ROUTE})
+            case "connector, Avro":
+                return self._connector(size, "order-avro", {"format": "avro", **ORDER_ROUTE})
             case _:
                 raise AssertionError(system)
 
@@ -129,6 +139,7 @@ class Bench:
         self._runs += 1
         settings = {
             "kafka": {"bootstrap_servers": self._bootstrap, "group_id": f"bench-{self._runs}"},
+            "schema_registry": {"url": self._registry},
             "airship": {
                 "base_url": self._endpoint.split("/api/")[0],
                 "app_key": "bench-app-key-00000000",
@@ -150,6 +161,18 @@ class Bench:
         if child.returncode != 0:
             raise RuntimeError(f"the connector ended with {child.returncode}: {log.read_text()[-2000:]}")
         return Measured(size, used.ru_utime + used.ru_stime, time.monotonic() - started, rss_max_mb)
+
+
+def _pool(shape: str, now: datetime) -> Pool:
+    match shape:
+        case "event":
+            return event_pool(now)
+        case "order":
+            return order_pool(now)
+        case "order-avro":
+            return avro_order_pool(now, _SCHEMA_ID)
+        case _:
+            raise AssertionError(shape)
 
 
 def _until_end(child: subprocess.Popen[bytes]) -> tuple[resource.struct_rusage, float]:
