@@ -87,6 +87,7 @@ docs: $(VENV)/.dev ## what is generated: schemas and reference pages
 requirements: $(VENV)/.dev ## pin the requirements anew, with hashes
 	$(PIN) pyproject.toml --all-extras --output-file requirements/runtime.txt
 	$(PIN) requirements/build.in --output-file requirements/build.txt
+	$(PIN) requirements/supply.in --output-file requirements/supply.txt
 	$(PIN) requirements/dev.in --output-file requirements/dev.txt
 
 clean: ## remove what was made here; the cache of downloaded parts stays
