@@ -47,6 +47,7 @@ def _partition(partition: Partition, end: NextOffset | None) -> PartitionState:
         window_bytes=partition.window_bytes,
         paused=partition.paused,
         dead_letters_waiting=len(partition.rejected),
+        oldest_ms=partition.progress.oldest_ms,
         settled=max(partition.progress.position, partition.committed or NextOffset(0)),
     )
 

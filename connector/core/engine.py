@@ -151,7 +151,8 @@ class Engine:
                 return [], 0
             offsets = [record.offset() for record in records]
         ahead = partition.progress.settled_before(offsets)
-        partition.progress.track(offsets)
+        kind, first_ms = records[0].timestamp()
+        partition.progress.track(offsets, first_ms if kind else None)
         if ahead:
             partition.progress.settle(ahead)
             settled = set(ahead)

@@ -28,17 +28,18 @@ class Progress:
     def __init__(self, position: NextOffset, ahead: Sequence[OffsetRange] = ()) -> None:
         """`position`: where reading starts; `ahead`: ranges above it that the group's own commit names as settled."""
         self.next_offset = position
-        self._outstanding: dict[int, None] = {}  # in the order of arrival, which is that of the offsets
+        # in the order of arrival, which is that of the offsets; with the timestamp of the run that each came in
+        self._outstanding: dict[int, int | None] = {}
         self._events_left: dict[int, int] = {}  # only of records with several events
         self._ahead = sorted(r for r in ahead if r.end > position)
 
     def __len__(self) -> int:
         return len(self._outstanding)
 
-    def track(self, offsets: Sequence[int]) -> None:
-        """Takes a run of offsets, ascending and none below `next_offset`."""
+    def track(self, offsets: Sequence[int], first_ms: int | None = None) -> None:
+        """Takes a run of offsets, ascending and none below `next_offset`. `first_ms`: the first one's timestamp."""
         assert offsets[0] >= self.next_offset, "an offset arrived twice in one epoch"
-        self._outstanding.update(dict.fromkeys(offsets))
+        self._outstanding.update(dict.fromkeys(offsets, first_ms))
         self.next_offset = NextOffset(offsets[-1] + 1)
 
     def settled_before(self, offsets: Sequence[int]) -> list[int]:
@@ -80,6 +81,11 @@ class Progress:
     def position(self) -> NextOffset:
         """What may be committed: everything below it is settled."""
         return NextOffset(next(iter(self._outstanding), self.next_offset))
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """Timestamp of the run (of its first record) that the lowest outstanding offset came in; None without one."""
+        return next(iter(self._outstanding.values()), None)
 
     def settled_ahead(self) -> list[OffsetRange]:
         """The gaps between outstanding offsets above `position`, ascending.

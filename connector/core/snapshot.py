@@ -48,7 +48,8 @@ class PartitionState:
     settled: NextOffset | None = None
     """Below it everything is settled: what the next commit will say."""
     oldest_ms: int | None = None
-    """Timestamp of the oldest record that was read and is not settled; None when there is none."""
+    """Timestamp of the oldest record that was read and is not settled, or of the first that was read together with it:
+    at most one read's span too old. None when nothing waits, or it has no timestamp."""
 
     @property
     def lag(self) -> int | None:

@@ -146,7 +146,8 @@ OLDEST_AGE = Declaration(
     "gauge",
     "s",
     (),
-    "Age of the oldest record that was read and is not settled, by its timestamp; 0 when nothing waits.",
+    "Age of the oldest record that was read and is not settled, by its timestamp (or that of the first one read with "
+    "it); 0 when nothing waits.",
     "Grows by a second each second: something holds that record back. The status page says what.",
 )
 EVENT_AGE = Declaration(

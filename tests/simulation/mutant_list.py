@@ -195,8 +195,8 @@ MUTANTS = (
     Mutant(
         "held records are not tracked",
         ENGINE,
-        "        partition.progress.track(offsets)\n",
-        "        if not partition.held:\n            partition.progress.track(offsets)\n",
+        "        partition.progress.track(offsets, first_ms if kind else None)\n",
+        "        if not partition.held:\n            partition.progress.track(offsets, first_ms if kind else None)\n",
     ),
     Mutant(
         "resume although there is no room",

@@ -165,3 +165,19 @@ def test_an_offset_cannot_arrive_twice() -> None:
     progress.track([5, 6])
     with pytest.raises(AssertionError):
         progress.track([6])
+
+
+def test_the_oldest_that_waits_is_the_lowest_outstanding_by_the_timestamp_of_its_run():
+    progress = Progress(NextOffset(0))
+    assert progress.oldest_ms is None, "nothing was read"
+    progress.track([0, 1], 1_000)
+    progress.track([2], None)
+    progress.track([5, 6], 3_000)
+    progress.settle([0, 5])
+    assert progress.oldest_ms == 1_000
+    progress.settle([1])
+    assert progress.oldest_ms is None, "a record without a timestamp has no age"
+    progress.settle([2])
+    assert progress.oldest_ms == 3_000
+    progress.settle([6])
+    assert progress.oldest_ms is None, "nothing waits"
