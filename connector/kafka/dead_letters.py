@@ -7,21 +7,44 @@ the topic's size limit is left out in steps; the last is a record that only poin
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from enum import IntEnum
+from typing import Any, NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from connector import __version__
 from connector.core.records import Reject, SourceRecord
 from connector.core.reject_queue import DeadLetter
+from connector.kafka import letter_format as names
 
-_CONNECT = "__connect.errors."
-_OWN = "airship-connector."
-_HEADER_BYTES_MAX = 4096
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
-_FULL, _FULL_AGAIN, _SHORT, _POINTER = range(4)
+_KEY_BYTES_MAX = 4096
+"""A pointer keeps a key up to this size: it says in which partition the letter lies, and whose it is."""
+
+
+class LeftOut(IntEnum):
+    """What is left out of a letter that is too large; each step leaves out what the one before it did, too."""
+
+    NOTHING = 0
+    ANSWER = 1
+    """The endpoint's answer."""
+    HEADERS = 2
+    """Every header that the letter can do without."""
+    VALUE = 3
+    """The message itself: value, headers, a long key. What is left points at its origin."""
+
+    @property
+    def text(self) -> str:
+        return " ".join(step.name.lower() for step in LeftOut if 0 < step <= self)
+
+
+class _Suspect(NamedTuple):
+    letter: DeadLetter
+    traceparent: str | None
+    left_out: LeftOut
 
 
 class ReportListener(Protocol):
@@ -38,111 +61,137 @@ class DeadLetters:
         self._group = group
         self._listener = listener
         self._producer = Producer(dict(properties))
+        self._suspects: deque[_Suspect] = deque()  # refused for their size: each is tried alone
         self._failure: BaseException | None = None
 
     def write(self, letter: DeadLetter, traceparent: str | None) -> None:
         """Gives it to the producer; the listener hears the report, or that it was not taken."""
-        self._produce(letter, traceparent, _FULL)
+        if self._suspects:
+            self._listener.dead_letter_not_taken(letter.letter_id)
+        else:
+            self._produce(_Suspect(letter, traceparent, LeftOut.NOTHING), alone=False)
 
     def serve(self) -> None:
         self._producer.poll(0)
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
+        self._raise_failure()
+        # A record that is too large, or a batch that is, makes every record of its batch fail: so the size of one is
+        # believed only when nothing else was under way.
+        if self._suspects and len(self._producer) == 0:
+            self._produce(self._suspects.popleft(), alone=True)
+            self._raise_failure()
 
     def close(self, seconds: float) -> int:
         """Waits for reports that are due. Gives how many are still without one: their records are not settled."""
         left: int = self._producer.flush(seconds)
-        return left
+        return left + len(self._suspects)
 
-    def _produce(self, letter: DeadLetter, traceparent: str | None, step: int) -> None:
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _produce(self, attempt: _Suspect, *, alone: bool) -> None:
+        letter, traceparent, left_out = attempt
         record = letter.reject.record
-        headers = headers_of(letter.reject, self._group, traceparent, short=step >= _SHORT)
-        value = None if step == _POINTER else record.value()
-        if step == _POINTER:
-            headers.append((_OWN + "pointer", b"true"))
+        key, pointer = record.key(), left_out is LeftOut.VALUE
+        headers = headers_of(letter.reject, self._group, traceparent, left_out)
         try:
             self._producer.produce(
                 self.topic,
-                key=record.key(),
-                value=value,
+                key=None if pointer and key is not None and len(key) > _KEY_BYTES_MAX else key,
+                value=None if pointer else record.value(),
                 headers=headers,  # type: ignore[arg-type]  # a list is invariant, and this one is read only
-                on_delivery=self._report(letter, traceparent, step),
+                on_delivery=self._report(attempt, alone=alone),
             )
         except BufferError:
             self._listener.dead_letter_not_taken(letter.letter_id)
         except KafkaException as error:
-            self._refused(letter, traceparent, step, error.args[0])
+            self._refused(attempt, error.args[0], alone=True)  # by the client itself, which looks at one record
 
-    def _report(
-        self, letter: DeadLetter, traceparent: str | None, step: int
-    ) -> Callable[[KafkaError | None, Message], None]:
+    def _report(self, attempt: _Suspect, *, alone: bool) -> Callable[[KafkaError | None, Message], None]:
         def report(error: KafkaError | None, _message: Message) -> None:
             try:
                 if error is None:
-                    self._listener.dead_letter_reported(letter.letter_id)
+                    self._listener.dead_letter_reported(attempt.letter.letter_id)
                 else:
-                    self._refused(letter, traceparent, step, error)
+                    self._refused(attempt, error, alone=alone)
             except BaseException as failure:  # noqa: BLE001  raised by `serve`, which ran this callback
                 self._failure = self._failure or failure
 
         return report
 
-    def _refused(self, letter: DeadLetter, traceparent: str | None, step: int, error: KafkaError) -> None:
-        """Too large: first again alone, for one such record makes its whole produce request fail; then less of it."""
-        if error.code() in _TOO_LARGE and step < _POINTER:
-            self._produce(letter, traceparent, step + 1)
-        else:
-            self._listener.dead_letter_failed(letter.letter_id, f"{error.name()}: {error.str()}")
+    def _refused(self, attempt: _Suspect, error: KafkaError, *, alone: bool) -> None:
+        """Too large: first again alone, then less of it. Anything else is the topic's trouble, and waits."""
+        if error.code() not in _TOO_LARGE or (alone and attempt.left_out is LeftOut.VALUE):
+            self._listener.dead_letter_failed(attempt.letter.letter_id, f"{error.name()}: {error.str()}")
+            return
+        left_out = _next_step(attempt) if alone else attempt.left_out
+        self._suspects.append(attempt._replace(left_out=left_out))
 
 
-def headers_of(reject: Reject, group: str, traceparent: str | None, *, short: bool) -> list[tuple[str, bytes | None]]:
+def _next_step(attempt: _Suspect) -> LeftOut:
+    """Without an answer there is none to leave out."""
+    if attempt.left_out is LeftOut.NOTHING and attempt.letter.reject.answer is None:
+        return LeftOut.HEADERS
+    return LeftOut(attempt.left_out + 1)
+
+
+def headers_of(
+    reject: Reject, group: str, traceparent: str | None, left_out: LeftOut = LeftOut.NOTHING
+) -> list[tuple[str, bytes | None]]:
     """The record's own headers, then those that say why it is here. A header of an earlier failure is replaced."""
     record = reject.record
     own = record.headers() or []
-    earlier = {name: value for name, value in own if name.startswith((_CONNECT, _OWN))}
-    headers = [(name, value) for name, value in own if name not in earlier]
+    earlier = {name: value for name, value in own if name.startswith((names.CONNECT, names.OWN))}
+    headers = [] if left_out is LeftOut.VALUE else [(name, value) for name, value in own if name not in earlier]
     facts = _origin(record, earlier)
     facts |= {
-        _CONNECT + "connector.name": "airship-connector",
-        _CONNECT + "stage": reject.stage,
-        _CONNECT + "exception.class.name": reject.error_class or None,
-        _CONNECT + "exception.message": None if short else reject.message,
-        _OWN + "reason": reject.reason,
-        _OWN + "field": reject.faults[0].field if reject.faults else None,
-        _OWN + "http-status": None if reject.http_status is None else str(reject.http_status),
-        _OWN + "answer": None if short else reject.answer,
-        _OWN + "attempts": str(reject.attempts + _number(earlier.get(_OWN + "attempts"))),
-        _OWN + "schema-id": reject.schema_id,
-        _OWN + "group": group,
-        _OWN + "failed-at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        _OWN + "version": __version__,
-        _OWN + "traceparent": traceparent,
-        _OWN + "replays": str(_number(earlier.get(_OWN + "replays"))),
+        names.CONNECTOR_NAME: "airship-connector",
+        names.STAGE: reject.stage,
+        names.FORMAT: str(names.VERSION),
+        names.REASON: reject.reason,
+        names.HTTP_STATUS: None if reject.http_status is None else str(reject.http_status),
+        names.ATTEMPTS: str(reject.attempts + number(earlier.get(names.ATTEMPTS))),
+        names.SCHEMA_ID: reject.schema_id,
+        names.GROUP: group,
+        names.FAILED_AT: datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        names.PROGRAM_VERSION: __version__,
+        names.REPLAYS: str(number(earlier.get(names.REPLAYS))),
+        names.LEFT_OUT: left_out.text or None,
     }
+    if left_out < LeftOut.HEADERS:
+        facts |= {
+            names.EXCEPTION_CLASS: reject.error_class or None,
+            names.EXCEPTION_MESSAGE: reject.message,
+            names.FIELD: reject.faults[0].field if reject.faults else None,
+            names.TRACEPARENT: traceparent,
+        }
+    if left_out < LeftOut.ANSWER:
+        facts[names.ANSWER] = reject.answer
     headers += [(name, _bounded(text)) for name, text in facts.items() if text is not None]
     return headers
 
 
 def _bounded(text: str) -> bytes:
     """UTF-8, cut between two characters. What an endpoint told may hold half a surrogate pair, which UTF-8 has not."""
-    whole = text.encode("utf-8", "replace")
-    return whole if len(whole) <= _HEADER_BYTES_MAX else whole[:_HEADER_BYTES_MAX].decode("utf-8", "ignore").encode()
+    whole, size_max = text.encode("utf-8", "replace"), names.HEADER_BYTES_MAX
+    return whole if len(whole) <= size_max else whole[:size_max].decode("utf-8", "ignore").encode()
 
 
 def _origin(record: SourceRecord, earlier: Mapping[str, bytes | None]) -> dict[str, str | None]:
     """Where the record came from first: a replayed one keeps the origin of its first failure."""
-    if _OWN + "replays" in earlier and _CONNECT + "topic" in earlier:
-        names = [_CONNECT + "topic", _CONNECT + "partition", _CONNECT + "offset", _OWN + "original-timestamp"]
-        return {name: (earlier.get(name) or b"").decode("utf-8", "replace") for name in names if name in earlier}
+    if names.REPLAYS in earlier and names.TOPIC in earlier:
+        kept = [names.TOPIC, names.PARTITION, names.OFFSET, names.ORIGINAL_TIMESTAMP]
+        return {name: (earlier.get(name) or b"").decode("utf-8", "replace") for name in kept if name in earlier}
     kind, milliseconds = record.timestamp()
     return {
-        _CONNECT + "topic": record.topic(),
-        _CONNECT + "partition": str(record.partition()),
-        _CONNECT + "offset": str(record.offset()),
-        _OWN + "original-timestamp": str(milliseconds) if kind else None,
+        names.TOPIC: record.topic(),
+        names.PARTITION: str(record.partition()),
+        names.OFFSET: str(record.offset()),
+        names.ORIGINAL_TIMESTAMP: str(milliseconds) if kind else None,
     }
 
 
-def _number(value: bytes | None) -> int:
+def number(value: bytes | None) -> int:
+    """A count in a header; 0 for what is none."""
     return int(value) if value is not None and value.isdigit() and len(value) < 10 else 0

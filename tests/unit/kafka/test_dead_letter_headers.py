@@ -8,7 +8,7 @@ from tests.unit.core.records import FakeRecord
 
 
 def told(reject: Reject) -> dict[str, bytes | None]:
-    headers = headers_of(reject, "group", None, short=False)
+    headers = headers_of(reject, "group", None)
     names = [name for name, _ in headers]
     assert len(names) == len(set(names))
     return dict(headers)
