@@ -120,7 +120,12 @@ class App:
         self.http = HttpThread()
         answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
         self.sender = Sender(settings.airship, settings.delivery.requests_max, self.http, answers)
-        self.telemetry = setup.start(settings.kafka.group_id, self.sender.address.url, secrets=secrets_of(settings))
+        self.telemetry = setup.start(
+            settings.kafka.group_id,
+            self.sender.address.url,
+            client_id=str(consumer_properties(settings)["client.id"]),
+            secrets=secrets_of(settings),
+        )
         registry = settings.schema_registry
         cache = SchemaCache(lookup_limits(registry)) if registry is not None else SchemaCache()
         lookup = open_lookup(registry)
@@ -155,6 +160,7 @@ class App:
             self._publish("starting")
             if not self._wait_for_topics(stop):
                 return
+            self.telemetry.telemetry.connected(self._topics.cluster_id)
             self._open()
             try:
                 while stop.received == 0 and not (self._stop_at_end and self._at_end()):

@@ -31,13 +31,16 @@ class Topics:
         """The last stable offsets, as last asked."""
         self.partition_counts: dict[str, int] = {}
         """Of all topics, when `present` last asked."""
+        self.cluster_id: str | None = None
+        """As the cluster said when `present` last asked."""
 
     def present(self) -> set[str] | str:
         """The names of all topics; as a text, why the cluster does not answer. Waits at most 5 s."""
         try:
-            found = self._admin.list_topics(timeout=_ASK_SECONDS).topics
+            metadata = self._admin.list_topics(timeout=_ASK_SECONDS)
         except KafkaException as error:
             return str(error.args[0].str())
+        found, self.cluster_id = metadata.topics, metadata.cluster_id
         self.partition_counts = {name: len(topic.partitions) for name, topic in found.items()}
         return set(found)
 

@@ -47,6 +47,10 @@ class LiveTelemetry(Telemetry):
         self._read = self._rejected = self._requests = 0
         self._samples: deque[tuple[float, int, int, int, int]] = deque()
 
+    def connected(self, cluster_id: str | None) -> None:
+        if self._tracing is not None:
+            self._tracing.connected(cluster_id)
+
     def polled(self, counts: Mapping[str, int], seconds: float, records: Sequence[SourceRecord]) -> None:
         registry = self._registry
         topic = ""

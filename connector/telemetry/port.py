@@ -29,6 +29,9 @@ class Telemetry:
     latest: Snapshot | None = None
     """The last one published. Read by the HTTP thread."""
 
+    def connected(self, cluster_id: str | None) -> None:
+        """The cluster answered; None where it does not say its id."""
+
     def polled(self, counts: Mapping[str, int], seconds: float, records: Sequence[SourceRecord]) -> None:
         """A read returned `records`, so many of each topic. Not for a read that returned none."""
 

@@ -41,7 +41,6 @@ class SpanSettings:
 
     group: str
     client_id: str | None = None
-    cluster_id: str | None = None
     url: str = ""
     """The address posted to, without credentials."""
     url_template: str | None = "/api/custom-events"
@@ -68,8 +67,6 @@ class Tracing:
         self._kafka: dict[str, str] = {a.SYSTEM: a.SYSTEM_KAFKA, a.GROUP: settings.group}
         if settings.client_id:
             self._kafka[a.CLIENT_ID] = settings.client_id
-        if settings.cluster_id:
-            self._kafka[a.KAFKA_CLUSTER_ID] = settings.cluster_id
         self._http: dict[str, str | int] = {
             a.HTTP_METHOD: "POST",
             a.URL_FULL: settings.url,
@@ -78,6 +75,11 @@ class Tracing:
         }
         if settings.url_template:
             self._http[a.URL_TEMPLATE] = settings.url_template
+
+    def connected(self, cluster_id: str | None) -> None:
+        """Spans from here on say which cluster they are about."""
+        if cluster_id:
+            self._kafka[a.KAFKA_CLUSTER_ID] = cluster_id
 
     def polled(self, counts: Mapping[str, int], seconds: float, records: Iterable[SourceRecord]) -> None:
         end = self._time_ns()
@@ -192,12 +194,8 @@ class Tracing:
         """The dead letter's own `traceparent`. The message's own one stays among its headers as it was."""
         span = self._tracer.start_span(a.span_name(a.SEND, topic), kind=SpanKind.PRODUCER, start_time=self._time_ns())
         if span.is_recording():
-            attributes = {
-                a.SYSTEM: a.SYSTEM_KAFKA,
-                a.OPERATION_NAME: a.SEND,
-                a.OPERATION_TYPE: a.SEND,
-                a.DESTINATION: topic,
-            }
+            attributes = self._messaging(a.SEND, a.SEND, topic, None)
+            del attributes[a.GROUP]  # a consumer's
             span.set_attributes({**attributes, "connector.stage": stage, "connector.reason": reason})
             _add_links(span, (record,), with_topic=True)
             self._sends[TopicPartition(record.topic(), record.partition()), record.offset()] = span

@@ -69,6 +69,22 @@ def test_the_process_span_begins_with_the_first_record_and_ends_with_the_batch()
     assert process.end_time >= post.end_time
 
 
+def test_spans_name_the_cluster_as_soon_as_it_is_known():
+    wired = Wired()
+    wired.telemetry.connected(None)
+    wired.telemetry.polled({"orders": 1}, 0.01, [])
+    wired.telemetry.connected("MkU3OEVBNTcwNTJENDM2Qg")
+    send(wired, 1, [run(1)])
+    wired.telemetry.batch_ended(1, 0.1)
+    wired.telemetry.committed([TopicPartition("orders", 0)], 0.01)
+    wired.telemetry.dead_letter_sent(reject(), "dlq")
+    wired.telemetry.stopped()
+    named = {span.name: span.attributes.get("messaging.kafka.cluster.id") for span in wired.spans}
+    assert named.pop("poll orders") is None
+    assert named.pop("POST /api/custom-events") is None, "the request is not Kafka's"
+    assert named == dict.fromkeys(("process orders", "commit orders", "send dlq"), "MkU3OEVBNTcwNTJENDM2Qg")
+
+
 def test_links_lead_from_each_message_with_its_partition_and_offset():
     wired = Wired()
     send(wired, 1, [run(3, partition=4, traced=True), run(1, partition=5)])
