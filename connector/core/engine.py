@@ -470,20 +470,26 @@ class Engine:
 
     def reading(self, now: float) -> Reading:
         """How much to read now, and what to pause or resume."""
-        for guard in (self.prepared_guard, self.delivery_guard):
-            guard.time_passed(now)
-        allowed = [n for g in (self.prepared_guard, self.delivery_guard) if (n := g.reading_allowed(now)) is not None]
         return self.flow.decide(
             self.partitions.values(),
             self.window_records,
             self.window_bytes,
-            min(allowed) if allowed else None,
+            self._allowed(now) if self.guard_tripped else None,
             now,
         )
 
+    def _allowed(self, now: float) -> int | None:
+        """How many records a tripped guard lets through; None when its time alone has ended the trip."""
+        # An event on its way has no verdict of the endpoint yet: without it a slow one would be sampled without end.
+        on_the_way = self.window_records - sum(len(p.rejected) + len(p.held) for p in self.partitions.values())
+        self.prepared_guard.time_passed(now)
+        self.delivery_guard.time_passed(now, on_the_way)
+        allowed = (self.prepared_guard.reading_allowed(now), self.delivery_guard.reading_allowed(now, on_the_way))
+        return min((records for records in allowed if records is not None), default=None)
+
     def next_due(self, now: float) -> float | None:
         """When time alone may give something to do; None when only an event can."""
-        dues = [self.rejects.due_at()]
+        dues = [None if self.guard_tripped else self.rejects.due_at()]
         if len(self.in_flight) < self._limits.requests_max and not self.draining:
             sends = [self._batching.due_at(), self._waiting[0][0] if self._waiting else None]
             if self._urgent or self._batching.sealed:

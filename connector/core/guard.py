@@ -13,8 +13,6 @@ from typing import Literal
 
 _BUCKET_VERDICTS = 500
 _BUCKETS = 10
-_VERDICTS_MIN = 1000
-"""A share says nothing about fewer messages than this."""
 
 SAMPLE_RECORDS = 100
 _WAIT_SECONDS_FIRST = 30.0
@@ -26,6 +24,9 @@ _SAMPLE_SECONDS_MAX = 30.0
 class GuardLimits:
     share_max: float
     run_max: int
+    verdicts_min: int = 1000
+    """A share says nothing about fewer messages than this."""
+    sample_records: int = SAMPLE_RECORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,13 @@ class RejectGuard:
         self._sample_good = self._sample_bad = 0
         self.trip: Trip | None = None
 
-    def reading_allowed(self, now: float) -> int | None:
-        """How many records may be read now; None: as many as you like."""
+    def reading_allowed(self, now: float, undecided: int = 0) -> int | None:
+        """How many records may be read now; None: as many as you like. `undecided`: read, and their verdict to come."""
         if self.trip is None:
             return None
         if now < self.trip.sample_at:
             return 0
-        return max(0, SAMPLE_RECORDS - self._sample_good - self._sample_bad)
+        return max(0, self._limits.sample_records - self._sample_good - self._sample_bad - undecided)
 
     def due_at(self) -> float | None:
         return None if self.trip is None else self.trip.sample_at
@@ -79,7 +80,7 @@ class RejectGuard:
         rejects, verdicts = self._share()
         if self._run >= self._limits.run_max:
             self._trip("run", self._run, self._run, now)
-        elif verdicts >= _VERDICTS_MIN and rejects > self._limits.share_max * verdicts:
+        elif verdicts >= self._limits.verdicts_min and rejects > self._limits.share_max * verdicts:
             self._trip("share", rejects, verdicts, now)
 
     def _share(self) -> tuple[int, int]:
@@ -93,17 +94,21 @@ class RejectGuard:
         self._sample_good += good
         self._sample_bad += bad
         seen = self._sample_good + self._sample_bad
-        if self._sample_bad > self._limits.share_max * SAMPLE_RECORDS:
+        if self._is_bad(self._limits.sample_records):
             self._trip(self.trip.cause, self.trip.rejects, self.trip.of, now)
-        elif seen >= SAMPLE_RECORDS // 2 and self._sample_bad <= self._limits.share_max * seen:
+        elif seen >= self._limits.sample_records // 2 and not self._is_bad(seen):
             self._heal()
 
-    def time_passed(self, now: float) -> None:
+    def _is_bad(self, of: int) -> bool:
+        """Whether so much of a sample of `of` is rejected that the flood goes on. All of it is, whatever the share."""
+        return self._sample_bad > 0 and (self._sample_bad > self._limits.share_max * of or self._sample_bad >= of)
+
+    def time_passed(self, now: float, undecided: int = 0) -> None:
         """A sample that too few messages came for is judged by those that came; by none, that the flood is over."""
         trip = self.trip
-        if trip is None or now < trip.sample_at + _SAMPLE_SECONDS_MAX:
+        if trip is None or undecided or now < trip.sample_at + _SAMPLE_SECONDS_MAX:
             return
-        if self._sample_bad > self._limits.share_max * (self._sample_good + self._sample_bad):
+        if self._is_bad(self._sample_good + self._sample_bad):
             self._trip(trip.cause, trip.rejects, trip.of, now)
         else:
             self._heal()

@@ -47,7 +47,8 @@ class RejectQueue:
 
     def take(self, now: float) -> DeadLetter | None:
         """The next one to give to the producer; None when there is none, or the topic is given time."""
-        if not self.waiting or now < self._next_at or (self.blocked_since is not None and self._written):
+        due = self.due_at()
+        if due is None or now < due:
             return None
         letter = self.waiting.popleft()
         self._written[letter.letter_id] = letter
@@ -94,7 +95,9 @@ class RejectQueue:
         )
 
     def due_at(self) -> float | None:
-        return self._next_at if self.waiting else None
+        """When `take` gives one; None when a report has to come before."""
+        tried = self.blocked_since is not None and bool(self._written)
+        return self._next_at if self.waiting and not tried else None
 
     def drop_gone(self) -> None:
         self.waiting = deque(letter for letter in self.waiting if not letter.partition.gone)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 
-from tests.simulation.chances import RATES
+from tests.simulation.chances import KINDS
 from tests.simulation.world import World
 
 _TRACE_LINES = 60
@@ -28,7 +28,7 @@ def shortest(seed: int) -> tuple[Exception, list[str], frozenset[str]]:
     without: frozenset[str] = frozenset()
     best = failure_of(seed)
     assert best is not None, f"seed {seed} broke once and does not now: a world depends on more than its seed"
-    for kind in RATES:
+    for kind in KINDS:
         fewer = failure_of(seed, without | {kind})
         if fewer is not None and len(fewer[1]) <= len(best[1]):
             best, without = fewer, without | {kind}
@@ -38,7 +38,7 @@ def shortest(seed: int) -> tuple[Exception, list[str], frozenset[str]]:
 def tell(seed: int) -> None:
     broken, trace, without = shortest(seed)
     print(f"\nseed {seed} broke: {type(broken).__name__}: {broken}")
-    print(f"kinds of faults left in it: {sorted(set(RATES) - without)}")
+    print(f"kinds of faults left in it: {sorted(set(KINDS) - without)}")
     print(f"the last {min(len(trace), _TRACE_LINES)} of {len(trace)} lines of its trace:")
     print("\n".join(trace[-_TRACE_LINES:]))
 
@@ -68,7 +68,7 @@ def main() -> int:
     print(
         f"{chosen.worlds} worlds, {chosen.worlds / seconds:.1f} a second, no invariant broken; what happened in them:"
     )
-    for kind in RATES:
+    for kind in KINDS:
         print(f"  {happened[kind]:8d}  {kind}")
     return 0
 

@@ -52,7 +52,13 @@ RATES: dict[str, float] = {
     "drain cut short": 0.1,
 }
 
-ENDPOINT = tuple(RATES)[:18]
+FLOODS: dict[str, float] = {
+    # for each record, in worlds with a guard
+    "flood of invalid records": 0.004,
+    "flood of refused events": 0.004,
+}
+
+KINDS = (*RATES, *FLOODS)
 
 
 class Chances:
@@ -66,12 +72,21 @@ class Chances:
         share = 0.0 if mood < 0.08 else 1.0 if mood > 0.9 else random.choice((0.15, 0.4, 0.7))
         strength = random.choice((0.5, 1.0, 2.0))
         self._rates = {kind: min(0.9, rate * strength * 1.6) for kind, rate in RATES.items() if random.random() < share}
+        self._floods = dict(FLOODS)
         for kind in without:
             self._rates.pop(kind, None)
+            self._floods.pop(kind, None)
 
     def hit(self, kind: str) -> bool:
         rate = self._rates.get(kind)
         if rate is None or self.calm or self.random.random() >= rate:
+            return False
+        self.happened[kind] += 1
+        return True
+
+    def flood(self, kind: str, random: Random) -> bool:
+        """Like `hit`. Drawn from `random`, so that worlds without a guard draw the same as ever."""
+        if self.calm or random.random() >= self._floods.get(kind, 0.0):
             return False
         self.happened[kind] += 1
         return True

@@ -79,13 +79,14 @@ class Log:
     records: list[ModelRecord] = field(default_factory=list)
     end: int = 0
 
-    def append(self, random: Random, keys: int, schema: str | None) -> None:
+    def append(self, random: Random, keys: int, schema: str | None, flood: RecordKind | None) -> None:
+        """`flood`: instead of a mixture `invalid` records, or `events` that are all refused."""
         if random.random() < 0.15:
             self.end += random.randint(1, 4)  # compacted, aborted, or a control record
-        kind: RecordKind = random.choices(("events", "skipped", "invalid"), (86, 9, 5))[0]
+        kind: RecordKind = flood or random.choices(("events", "skipped", "invalid"), (86, 9, 5))[0]
         count = random.choices((1, 2, 3, 5), (85, 8, 4, 3))[0] if kind == "events" else 0
         events: tuple[EventKind, ...] = tuple(
-            random.choices(("good", "bad", "large"), (93, 5, 2))[0] for _ in range(count)
+            "bad" if flood else random.choices(("good", "bad", "large"), (93, 5, 2))[0] for _ in range(count)
         )
         key = None if random.random() < 0.2 else b"k%d" % random.randrange(keys)
         bodies = tuple(_body(self.name.partition, self.end, index, random) for index in range(count))

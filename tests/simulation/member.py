@@ -13,6 +13,7 @@ from connector.core.partition import Partition
 from connector.core.records import Answer, Entry, Fault, NextOffset, PreparedRun, Reject, SchemaWait, TopicPartition
 from tests.simulation.committing import CommitResult, Committer
 from tests.simulation.dead_letter_model import Report
+from tests.simulation.guard_watch import GuardWatches
 from tests.simulation.invariants import Epoch, require
 from tests.simulation.kafka_model import EventId, ModelRecord
 
@@ -30,6 +31,7 @@ class Member:
         self.number = number
         self.limits = limits
         self.engine = Engine(limits, Random(world.random.random()))
+        self.guards = GuardWatches(self.engine, limits.guard)
         self.committer = Committer(self)
         self.fetch: dict[TopicPartition, int] = {}
         self.grants: dict[TopicPartition, int] = {}
@@ -91,7 +93,12 @@ class Member:
         while self.answers:
             request, answer = self.answers.popleft()
             carried = self._carried.pop(request)
-            report = self.engine.answered(request, answer, self.world.timeline.now)
+            now = self.world.timeline.now
+            report = self.engine.answered(request, answer, now)
+            if report.rejects or isinstance(report.outcome, Delivered):
+                events = sum(len(entries) for _, entries in report.runs)
+                rejects = len(report.rejects)
+                self.guards.delivery.verdicts(0 if rejects else events, rejects, now)
             said_ok = getattr(answer, "status", 0) == 200 and getattr(answer, "body", b"").startswith(b'{"ok": true')
             require(isinstance(report.outcome, Delivered) == said_ok, "2", f"{answer} counts as {report.outcome}")
             closed = not said_ok or not self.engine.pacing.in_trouble
@@ -145,6 +152,7 @@ class Member:
         record = letter.reject.record
         assert isinstance(record, ModelRecord)
         require(not letter.partition.gone, "3", f"a letter of {letter.partition} is written, which was given away")
+        self.guards.may_write()
         self.world.ledger.check_letter(record)
         self.letters_open += 1
 
@@ -159,6 +167,7 @@ class Member:
 
     def _read(self) -> None:
         reading = self.engine.reading(self.world.timeline.now)
+        self.guards.asked_for_records()
         for partition in reading.pause:
             partition.paused = True
             self.paused.add(partition.name)
@@ -176,7 +185,9 @@ class Member:
             partition = self.engine.partitions[name]
             fresh, _ = self.engine.received(partition, records)
             if fresh:
-                self._prepare(partition, [record for record in fresh if isinstance(record, ModelRecord)])
+                taken = [record for record in fresh if isinstance(record, ModelRecord)]
+                self.guards.read(taken, self.world.timeline.now)
+                self._prepare(partition, taken)
 
     def _overshoot(self, records: Iterable[ModelRecord]) -> None:
         """The limit on bytes works by a mean: what is taken at once may be so much above it."""
@@ -212,6 +223,7 @@ class Member:
             else:
                 prepared.entries += record.entries()
         self.engine.offer(partition, len(records), prepared, self.world.timeline.now)
+        self.guards.prepared.verdicts(len(prepared.entries), len(prepared.rejects), self.world.timeline.now)
 
     def _look_up_schemas(self) -> None:
         for partition in list(self.engine.partitions.values()):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from math import inf
 from random import Random
 
 from connector.core.batching import BatchLimits
 from connector.core.engine import CommitItem, EngineLimits
 from connector.core.flow import WindowLimits
-from connector.core.guard import GuardLimits
 from connector.core.pacing import PacingLimits
 from connector.core.progress import OffsetRange
 from connector.core.records import Answer, NextOffset, TopicPartition
 from tests.simulation.chances import Chances, Timeline
 from tests.simulation.dead_letter_model import DeadLetterModel
 from tests.simulation.endpoint_model import EndpointModel
+from tests.simulation.floods import Floods
 from tests.simulation.invariants import Epoch, Ledger, require
 from tests.simulation.kafka_model import EventId, EventKind, Group, Log
 from tests.simulation.member import Member
@@ -42,6 +43,7 @@ class World:
         self._keys = self.random.choice((1, 3, 10, 100))
         self._schemas: dict[str, float] = {}
         self.slow_schemas = self.chances.hit("slow schema")
+        self.floods = Floods(seed, self.chances)
         self._limits = self._draw_limits()
         self.members: list[Member] = []
         self._joined = 0
@@ -53,7 +55,7 @@ class World:
             BatchLimits(pick((1, 2, 4, 7, 20)), pick((60, 200, 1000, 100_000)), pick((0.0, 0.01, 0.05))),
             WindowLimits(pick((20, 60, 20_000)), pick((2_000, 10_000, 10_000_000))),
             PacingLimits(0.05, 2.0, pick((2, 4, 8)), pick((None, None, None, 200.0))),
-            GuardLimits(1.0, 10**9),
+            self.floods.guard_limits(),
             pick((1, 2, 4, 16)),
         )
 
@@ -84,7 +86,7 @@ class World:
     def _produce(self, log: Log, count: int) -> None:
         for _ in range(count):
             schema = f"id:{self.random.randrange(4)}" if self.slow_schemas else None
-            log.append(self.random, self._keys, schema)
+            log.append(self.random, self._keys, schema, self.floods.verdict(log.name))
             record = log.records[-1]
             place = (record.partition(), record.at)
             self.ledger.produced(record)
@@ -213,8 +215,9 @@ class World:
             for member in list(self.members):
                 member.tick()
             dues = [member.engine.next_due(self.timeline.now) for member in self.members] + [self.timeline.next_at()]
-            soonest = min((due for due in dues if due is not None), default=self.timeline.now)
-            self.timeline.advance(max(self.timeline.now + 0.01, min(soonest, self.timeline.now + 0.5)))
+            soonest = min((due for due in dues if due is not None), default=inf)
+            step = 5.0 if any(member.engine.guard_tripped for member in self.members) else 0.5
+            self.timeline.advance(max(self.timeline.now + 0.01, min(soonest, self.timeline.now + step)))
         left = {str(name): (self.group.committed.get(name), log.end) for name, log in self.logs.items()}
         require(False, "6", f"not all is committed after the faults ended: {left}")
 
