@@ -1,222 +1,82 @@
-"""`python -m bench`: what an event costs, beside two yardsticks in the same run.
+"""`python -m bench`: what an event costs, beside everything else that could carry it, in one run.
 
-CPU by difference of a long and a short run, so that the start is excluded; the systems take turns, so that all of them
-see the same machine. `bench/README.md` says what is compared and how to read it.
+    python -m bench                             all parts
+    python -m bench cost --only bare,avro       some systems
+    python -m bench latency wall --quick        some parts, with few events: for development
+
+`bench/README.md` says what each part measures and how to read it. Figures are recorded in `bench/results` unless the
+run was a quick one or left systems out.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import resource
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-import yaml
-
-from bench.dataset import Pool, avro_order_pool, create_topic, event_pool, order_pool, produce_dataset
-from bench.orders import ORDER_ROUTE, ORDER_SCHEMA
-from bench.yardsticks.cheapest_endpoint import cheapest_endpoint
-from connector import __version__
-from tests.support.brokers import running_broker
-from tests.support.registry_stub import registry_stub
-
-SYSTEMS = ("consume only", "bare primitives", "connector", "connector, mapped", "connector, Avro")
-_SHAPES = {"connector, mapped": "order", "connector, Avro": "order-avro"}
-_SCHEMA_ID = 7
-_RUN_SECONDS_MAX = 600
+from bench import cost, plot
+from bench.recording import RESULTS, record
+from bench.stage import Stage, running_stage
+from bench.systems import BASE, SYSTEMS
 
 
-@dataclass(frozen=True)
-class Measured:
-    events: int
-    cpu_seconds: float
-    wall_seconds: float
-    rss_max_mb: float
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of one event, from a long and a short run."""
-
-    cpu_us: float
-    events_per_second: float
-    rss_max_mb: float
+@dataclass(frozen=True, slots=True)
+class Options:
+    quick: bool
+    repetitions: int
+    systems: tuple[str, ...]
+    record: bool
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--short", type=int, default=200_000, help="events of the short run")
-    parser.add_argument("--long", type=int, default=1_000_000, help="events of the long run")
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--users", type=int, default=200_000)
-    parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=list(SYSTEMS))
-    parser.add_argument("--results", type=Path, help="where the figures are written as JSON")
+    options, parts = _read_arguments()
+    with running_stage() as stage:
+        _tell(", ".join(f"{name}: {what}" for name, what in stage.descriptions.items()))
+        for name in parts:
+            _tell(f"-- {name}")
+            PARTS[name](stage, options)
+
+
+def _read_arguments() -> tuple[Options, list[str]]:
+    known = [system.key for system in SYSTEMS]
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all of them if none is named")
+    parser.add_argument("--quick", action="store_true", help="few events and repetitions; nothing is recorded")
+    parser.add_argument("--only", metavar="SYSTEM,...", help=f"of {', '.join(known)}; the part cost alone")
+    parser.add_argument("--repeat", type=int, metavar="N", help="repetitions; 5, with --quick 2")
     arguments = parser.parse_args()
-    known = {str(_SCHEMA_ID): {"schema": json.dumps(ORDER_SCHEMA)}}
-    with (
-        running_broker() as broker,
-        cheapest_endpoint() as endpoint,
-        registry_stub(schemas=known) as registry,
-        tempfile.TemporaryDirectory() as directory,
-    ):
-        run = Bench(broker.bootstrap_servers, endpoint.url, registry.url, Path(directory))
-        print(f"broker: {broker.description}; endpoint: {endpoint.description}", flush=True)
-        sizes = (arguments.short, arguments.long)
-        run.prepare(sizes, arguments.users, {_SHAPES.get(system, "event") for system in arguments.systems})
-        costs: dict[str, list[Cost]] = {system: [] for system in arguments.systems}
-        for repetition in range(arguments.repeat):
-            for system in arguments.systems:
-                cost = run.cost(system, sizes)
-                costs[system].append(cost)
-                print(f"run {repetition + 1}: {system}: {cost.cpu_us:.2f} us, {cost.rss_max_mb:.0f} MB", flush=True)
-        print(table(costs))
-        if arguments.results:
-            arguments.results.write_text(json.dumps(report(costs, broker.description, endpoint.description), indent=2))
+    only = arguments.only.split(",") if arguments.only else known
+    if unknown := [key for key in only if key not in known]:
+        parser.error(f"--only: found {', '.join(unknown)}, expected some of {', '.join(known)}")
+    if unknown := [part for part in arguments.parts if part not in PARTS]:
+        parser.error(f"found {', '.join(unknown)}, expected some of {', '.join(PARTS)}")
+    repetitions = arguments.repeat or (2 if arguments.quick else 5)
+    options = Options(
+        quick=arguments.quick,
+        repetitions=repetitions,
+        systems=tuple(dict.fromkeys([BASE, *only])),
+        record=not arguments.quick and not arguments.only,
+    )
+    return options, arguments.parts or (["cost"] if arguments.only else list(PARTS))
 
 
-class Bench:
-    def __init__(self, bootstrap_servers: str, endpoint_url: str, registry_url: str, directory: Path) -> None:
-        self._bootstrap = bootstrap_servers
-        self._endpoint = endpoint_url
-        self._registry = registry_url
-        self._directory = directory
-        self._topics: dict[tuple[str, int], str] = {}
-        self._runs = 0
-
-    def prepare(self, sizes: Sequence[int], users: int, shapes: Collection[str]) -> None:
-        """One topic for each size and shape."""
-        for size in sizes:
-            for shape in shapes:
-                topic = f"{shape}-{size}"
-                create_topic(self._bootstrap, topic)
-                produce_dataset(self._bootstrap, topic, size, pool=_pool(shape, datetime.now(UTC)), users=users)
-                self._topics[shape, size] = topic
-
-    def cost(self, system: str, sizes: Sequence[int]) -> Cost:
-        short, long = (self._run(system, size) for size in sizes)
-        events = long.events - short.events
-        wall = long.wall_seconds - short.wall_seconds
-        return Cost(
-            1e6 * (long.cpu_seconds - short.cpu_seconds) / events,
-            events / wall if wall > 0 else float("nan"),
-            max(short.rss_max_mb, long.rss_max_mb),
-        )
-
-    def _run(self, system: str, size: int) -> Measured:
-        match system:
-            case "consume only":
-                return self._yardstick("consume_only", size)
-            case "bare primitives":
-                return self._yardstick("bare_primitives", size, "--endpoint", self._endpoint)
-            case "connector":
-                return self._connector(size, "event", {"format": "json"})
-            case "connector, mapped":
-                return self._connector(size, "order", {"format": "json", **ORDER_ROUTE})
-            case "connector, Avro":
-                return self._connector(size, "order-avro", {"format": "avro", **ORDER_ROUTE})
-            case _:
-                raise AssertionError(system)
-
-    def _yardstick(self, name: str, size: int, *arguments: str) -> Measured:
-        command = [sys.executable, "-m", f"bench.yardsticks.{name}", "--bootstrap-servers", self._bootstrap]
-        command += ["--topic", self._topics["event", size], "--count", str(size), *arguments]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=_RUN_SECONDS_MAX)
-        told = json.loads(done.stdout.splitlines()[-1])
-        return Measured(told["events"], told["cpu_seconds"], told["wall_seconds"], told["rss_max_mb"])
-
-    def _connector(self, size: int, shape: str, route: Mapping[str, Any]) -> Measured:
-        self._runs += 1
-        settings = {
-            "kafka": {"bootstrap_servers": self._bootstrap, "group_id": f"bench-{self._runs}"},
-            "schema_registry": {"url": self._registry},
-            "airship": {
-                "base_url": self._endpoint.split("/api/")[0],
-                "app_key": "bench-app-key-00000000",
-                "auth": {"bearer_token": "bench"},
-            },
-            "routes": [{"topics": [self._topics[shape, size]], **route}],
-            "admin": {"host": "127.0.0.1", "port": 0},
-            "log": {"level": "warning"},
-        }
-        config = self._directory / f"run-{self._runs}.yaml"
-        config.write_text(yaml.safe_dump(settings))
-        log = self._directory / f"run-{self._runs}.log"
-        started = time.monotonic()
-        with log.open("wb") as out:
-            child = subprocess.Popen(
-                [sys.executable, "-m", "connector", "run", "--stop-at-end", "-c", str(config)], stdout=out, stderr=out
-            )
-            used, rss_max_mb = _until_end(child)
-        if child.returncode != 0:
-            raise RuntimeError(f"the connector ended with {child.returncode}: {log.read_text()[-2000:]}")
-        return Measured(size, used.ru_utime + used.ru_stime, time.monotonic() - started, rss_max_mb)
+def run_cost(stage: Stage, options: Options) -> None:
+    sizes = (50_000, 250_000) if options.quick else (200_000, 1_000_000)
+    compared = cost.compare(stage, options.systems, sizes, options.repetitions, _tell)
+    print(cost.cost_table(compared), flush=True)
+    if options.record:
+        record("cost", {"events": list(sizes), **compared.figures()}, stage.descriptions)
+        plot.plot_costs(compared, RESULTS / "cost.png")
 
 
-def _pool(shape: str, now: datetime) -> Pool:
-    match shape:
-        case "event":
-            return event_pool(now)
-        case "order":
-            return order_pool(now)
-        case "order-avro":
-            return avro_order_pool(now, _SCHEMA_ID)
-        case _:
-            raise AssertionError(shape)
+PARTS: Mapping[str, Callable[[Stage, Options], None]] = {"cost": run_cost}
 
 
-def _until_end(child: subprocess.Popen[bytes]) -> tuple[resource.struct_rusage, float]:
-    """What it used, and its peak RSS in MB as the kernel last told it: `ru_maxrss` would begin with this process's."""
-    rss_max_mb = 0.0
-    status = Path(f"/proc/{child.pid}/status")
-    while True:
-        told = status.read_text()
-        if "VmHWM:" in told:
-            rss_max_mb = int(told.split("VmHWM:")[1].split()[0]) / 1024
-        ended, code, used = os.wait4(child.pid, os.WNOHANG)
-        if ended:
-            child.returncode = os.waitstatus_to_exitcode(code)
-            return used, rss_max_mb
-        time.sleep(0.02)
-
-
-def table(costs: Mapping[str, Sequence[Cost]]) -> str:
-    """Medians with (min to max); the ratio is that of the medians to the bare primitives."""
-    bare = costs.get("bare primitives")
-    base = statistics.median([cost.cpu_us for cost in bare]) if bare else None
-    lines = ["| system | CPU us per event | x bare primitives | events/s | peak RSS MB |", "|---|---|---|---|---|"]
-    for system, runs in costs.items():
-        cpu = [cost.cpu_us for cost in runs]
-        middle = statistics.median(cpu)
-        ratio = f"{middle / base:.2f}" if base else ""
-        rate = statistics.median([cost.events_per_second for cost in runs])
-        rss = max(cost.rss_max_mb for cost in runs)
-        lines.append(
-            f"| {system} | {middle:.2f} ({min(cpu):.2f} to {max(cpu):.2f}) | {ratio} | {rate:,.0f} | {rss:.0f} |"
-        )
-    return "\n".join(lines)
-
-
-def report(costs: Mapping[str, Sequence[Cost]], broker: str, endpoint: str) -> dict[str, Any]:
-    return {
-        "version": __version__,
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        "broker": broker.split(" at ", maxsplit=1)[0],
-        "endpoint": endpoint.split(" at ", maxsplit=1)[0],
-        "costs": {system: [vars(cost) for cost in runs] for system, runs in costs.items()},
-    }
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def measure() -> dict[str, float]:
     avro, plain = parse_schema(ORDER), parse_schema(_without_logical_types(ORDER))
     tree = parse_schema(TREE)
     reading = usable(ORDER).reading
-    avro_route, auto_route, json_route = (Decoder(kind, "confluent", cache) for kind in ("avro", "auto", "json"))  # type: ignore[arg-type]
+    avro_route, auto_route, json_route = (Decoder(kind, "confluent", cache) for kind in ("avro", "auto", "json"))
     record, json_record = Record(framed), Record(text)
     with_headers = Record(framed, [("traceparent", b"00-1-2-01"), ("event-type", b"order")])
     json_decode = msgspec.json.Decoder().decode
@@ -160,7 +160,7 @@ def _without_logical_types(schema: Any) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     figures = measure()
     if parser.parse_args().json:

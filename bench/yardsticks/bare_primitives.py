@@ -19,11 +19,11 @@ from httpx_aiohttp import AiohttpTransport
 from bench.yardsticks.cheapest_endpoint import cheapest_endpoint
 from bench.yardsticks.metering import Meter, before, events_to_read, open_consumer, parser, raise_errors
 
-_BATCH_EVENTS = 100
-_REQUESTS_MAX = 16
+BATCH_EVENTS = 100
+REQUESTS_MAX = 16
 _COMMIT_SECONDS = 0.5
-_REQUEST_SECONDS = 60.0
-_HEADERS = {
+REQUEST_SECONDS = 60.0
+HEADERS = {
     "Authorization": "Bearer yardstick",
     "X-UA-Appkey": "yardstickyardstickyard",
     "Accept": "application/vnd.urbanairship+json; version=3",
@@ -36,15 +36,15 @@ class Poster:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._places = threading.Semaphore(_REQUESTS_MAX)
+        self._places = threading.Semaphore(REQUESTS_MAX)
         self._loop = asyncio.new_event_loop()
         self._faults: list[str] = []
         self._thread = threading.Thread(target=self._loop.run_forever, name="http")
         self._thread.start()
         self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(limits=httpx.Limits(max_connections=_REQUESTS_MAX)),
-            headers=_HEADERS,
-            timeout=_REQUEST_SECONDS,
+            transport=AiohttpTransport(limits=httpx.Limits(max_connections=REQUESTS_MAX)),
+            headers=HEADERS,
+            timeout=REQUEST_SECONDS,
         )
 
     def post(self, body: bytes) -> None:
@@ -53,14 +53,14 @@ class Poster:
 
     def wait(self) -> None:
         """Until nothing is in flight."""
-        for _ in range(_REQUESTS_MAX):
+        for _ in range(REQUESTS_MAX):
             self._take_place()
-        self._places.release(_REQUESTS_MAX)
+        self._places.release(REQUESTS_MAX)
 
     def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result(_REQUEST_SECONDS)
+        asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result(REQUEST_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_REQUEST_SECONDS)
+        self._thread.join(REQUEST_SECONDS)
         self._loop.close()
 
     async def _send(self, body: bytes) -> None:
@@ -74,7 +74,7 @@ class Poster:
             self._places.release()
 
     def _take_place(self) -> None:
-        if not self._places.acquire(timeout=_REQUEST_SECONDS + 5.0) or self._faults:
+        if not self._places.acquire(timeout=REQUEST_SECONDS + 5.0) or self._faults:
             raise SystemExit(f"the endpoint {self._url} failed: {self._faults[:3] or 'no answer'}")
 
 
@@ -115,9 +115,9 @@ def main() -> None:
             if None in run:
                 raise_errors(messages)
             values += run  # type: ignore[arg-type]  # None was looked for
-            while len(values) >= _BATCH_EVENTS:
-                poster.post(b"[" + b",".join(values[:_BATCH_EVENTS]) + b"]")
-                del values[:_BATCH_EVENTS]
+            while len(values) >= BATCH_EVENTS:
+                poster.post(b"[" + b",".join(values[:BATCH_EVENTS]) + b"]")
+                del values[:BATCH_EVENTS]
             if now >= commit_due:
                 consumer.commit(asynchronous=True)
                 commit_due = now + _COMMIT_SECONDS

@@ -1,0 +1,111 @@
+"""The systems that are compared, and how each of them is made to carry a topic to its end.
+
+`bench/README.md` says for each peer why it is configured as it is here.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, assert_never
+
+from bench.children import Used, run_child
+from bench.connector_run import Command, connector_command
+from bench.dataset import Shape
+from bench.group_progress import GroupProgress
+from bench.stage import Dataset, Stage
+
+Kind: TypeAlias = Literal["program", "connector", "redpanda-connect"]
+
+REDPANDA_CONNECT = "redpanda-connect"
+_REDPANDA_CONFIGURATIONS = Path(__file__).parent / "peers" / "redpanda_connect"
+_LOOK_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """`key` is what `--only` takes; `module` is the program of a yardstick or a peer."""
+
+    key: str
+    title: str
+    kind: Kind
+    shape: Shape
+    module: str = ""
+    posts: bool = True
+
+    def missing(self) -> str | None:
+        """Why it cannot be run here."""
+        if self.kind == "redpanda-connect" and shutil.which(REDPANDA_CONNECT) is None:
+            return f"not run: no `{REDPANDA_CONNECT}` on the PATH, and no package registry has it"
+        return None
+
+
+BASE = "bare"
+SYSTEMS: tuple[System, ...] = (
+    System("consume", "consume only", "program", "event", "bench.yardsticks.consume_only", posts=False),
+    System(BASE, "bare primitives", "program", "event", "bench.yardsticks.bare_primitives"),
+    System("pass-through", "connector, pass-through", "connector", "event"),
+    System("mapped", "connector, JSON mapped", "connector", "order"),
+    System("avro", "connector, Avro mapped", "connector", "order-avro"),
+    System("plain", "plain loop", "program", "event", "bench.peers.plain_loop"),
+    System("arroyo", "arroyo", "program", "event", "bench.peers.arroyo_loop"),
+    System("redpanda", "Redpanda Connect, pass-through", "redpanda-connect", "event"),
+    System("redpanda-mapped", "Redpanda Connect, JSON mapped", "redpanda-connect", "order"),
+    System("redpanda-avro", "Redpanda Connect, Avro mapped", "redpanda-connect", "order-avro"),
+)
+
+
+def carry(stage: Stage, system: System, count: int) -> Used:
+    """The system reads `count` events to their end; raises when it does not get there."""
+    topic = stage.topic(Dataset(system.shape, count))
+    match system.kind:
+        case "program":
+            return run_child(system.key, _program(stage, system, topic, count), stage.directory)
+        case "connector":
+            return run_child(stage.name(system.key), connector_command(stage, topic, system.shape), stage.directory)
+        case "redpanda-connect":
+            return _redpanda_connect(stage, system, topic)
+        case _:
+            assert_never(system.kind)
+
+
+def _program(stage: Stage, system: System, topic: str, count: int) -> Command:
+    command: Command = [sys.executable, "-m", system.module, "--bootstrap-servers", stage.bootstrap_servers]
+    command += ["--topic", topic, "--count", str(count)]
+    return [*command, "--endpoint", stage.endpoint_url] if system.posts else command
+
+
+def _redpanda_connect(stage: Stage, system: System, topic: str) -> Used:
+    """It has no end of its own: it is asked to stop when its group has committed everything."""
+    group = stage.name("group")
+    environment = {
+        "BOOTSTRAP_SERVERS": stage.bootstrap_servers,
+        "TOPIC": topic,
+        "GROUP": group,
+        "ENDPOINT": stage.endpoint_url,
+        "REGISTRY": stage.registry_url,
+    }
+    command: Command = [REDPANDA_CONNECT, "run", _REDPANDA_CONFIGURATIONS / f"{system.shape}.yaml"]
+    progress = GroupProgress(stage.bootstrap_servers, group, topic)
+    name = stage.name(system.key)
+    done = _now_and_then(progress.is_at_end)
+    return run_child(name, command, stage.directory, environment=environment, is_done=done)
+
+
+def _now_and_then(ask: Callable[[], bool]) -> Callable[[], bool]:
+    """Asks the broker four times a second: that costs it next to nothing."""
+    due = 0.0
+
+    def asked() -> bool:
+        nonlocal due
+        now = time.monotonic()
+        if now < due:
+            return False
+        due = now + _LOOK_SECONDS
+        return ask()
+
+    return asked
