@@ -27,6 +27,7 @@ def snapshot_of(
         partitions=tuple(_partition(partition, ends.get(name)) for name, partition in engine.partitions.items()),
         window_records_max=limits[0],
         window_bytes_max=limits[1],
+        pauses=engine.flow.pauses,
         requests_in_flight=len(engine.in_flight),
         requests_max=limits[2],
         batches_waiting=engine.batches_waiting,

@@ -51,6 +51,7 @@ def _reported(snapshot: Snapshot, moment: Moment) -> dict[str, Any]:
             "records_max": snapshot.window_records_max,
             "bytes": snapshot.window_bytes,
             "bytes_max": snapshot.window_bytes_max,
+            "pauses": snapshot.pauses,
         },
         "requests": {
             "in_flight": snapshot.requests_in_flight,

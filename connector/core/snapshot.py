@@ -99,6 +99,8 @@ class Snapshot:
     partitions: tuple[PartitionState, ...] = ()
     window_records_max: int = 0
     window_bytes_max: int = 0
+    pauses: int = 0
+    """How often reading was paused since the start, of all partitions or of one: a pause is dear."""
     requests_in_flight: int = 0
     requests_max: int = 0
     batches_waiting: int = 0

@@ -39,6 +39,7 @@ def test_a_blocked_job():
         "records_max": 20_000,
         "bytes": 20_000 * 700,
         "bytes_max": 64 * 1024 * 1024,
+        "pauses": 0,
     }
 
 
