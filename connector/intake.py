@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from connector.core.records import PreparedRun, SourceRecord
-from connector.decode.decoder import Decoder
+from connector.decode.decoder import Decoded, Decoder
 from connector.decode.schema_cache import SchemaCache
 from connector.intake_run import Choice, Ordering, Run
 from connector.mapping.acceptance import Acceptance
@@ -57,6 +57,14 @@ class Intake:
     def explain(self, topic: str, record: SourceRecord, now_seconds: float) -> Explanation:
         run = self._taken(topic, [record], now_seconds)
         return Explanation(run.taken_by.label if run.taken_by else None, run.prepared)
+
+    def decoded(self, topic: str, record: SourceRecord) -> Decoded | None:
+        """A record with a value, as the first route that takes the topic reads it; None: none takes it.
+
+        For people, as `explain` is. Raises DecodeError and SchemaPending.
+        """
+        choices = self._choices_of(topic)
+        return choices[0].decoder.decode(record) if choices else None
 
     def _taken(self, topic: str, records: Sequence[SourceRecord], now_seconds: float) -> Run:
         accepts = self._acceptance.at(now_seconds)

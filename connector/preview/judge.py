@@ -15,10 +15,11 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 from connector.core.records import Fault, OrderingKey, PreparedRun, Reject, SkipReason, SourceRecord
+from connector.decode.decoder import Decoded
 from connector.decode.lookup import lookup_limits, open_lookup
 from connector.decode.schema_cache import LookupLimits, SchemaCache
 from connector.decode.schemas import Schema, SchemaUnknown
-from connector.errors import RegistryUnavailable
+from connector.errors import RegistryUnavailable, SchemaPending
 from connector.intake import Intake
 from connector.settings import Settings
 
@@ -67,6 +68,21 @@ class Judge:
             if explanation.run.wait is None:
                 return _judgement(explanation.route, explanation.run)
             self._look_up()
+
+    def know(self, identity: str, schema: Schema) -> None:
+        """A schema that is at hand already, under the name that the framing gives it."""
+        self._cache.found(identity, schema)
+
+    def decoded(self, topic: str, record: SourceRecord) -> Decoded | None:
+        """What the topic's first route reads in a record with a value; None: no route takes the topic.
+
+        Waits and raises as `judge` does, and raises DecodeError.
+        """
+        while True:
+            try:
+                return self._intake.decoded(topic, record)
+            except SchemaPending:
+                self._look_up()
 
     def close(self) -> None:
         self._lookup.close()
