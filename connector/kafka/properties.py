@@ -30,6 +30,9 @@ _CONSUMER_CHOICES: dict[str, Property] = {
     "fetch.queue.backoff.ms": 20,
 }
 
+_HEARTBEAT_MS_MAX = 3_000
+"""librdkafka's default, and a third of a session is the rule."""
+
 _CONNECTION_CHOICES: dict[str, Property] = {
     "client.id": CLIENT_ID,
     # Balancers and firewalls forget quiet connections without a word.
@@ -78,15 +81,19 @@ def consumer_properties_of(kafka: KafkaSettings) -> dict[str, Property]:
         "isolation.level": "read_committed",
         "enable.partition.eof": False,
     }
+    choices = {**_CONNECTION_CHOICES, **_CONSUMER_CHOICES}
     if kafka.group_instance_id is not None:
         fixed["group.instance.id"] = kafka.group_instance_id
     if kafka.group_protocol == "classic":
-        # With the new protocol both are the broker's, and librdkafka refuses them.
+        # With the new protocol all three are the broker's, and librdkafka refuses them.
         fixed["session.timeout.ms"] = kafka.session_timeout_ms
         fixed["partition.assignment.strategy"] = "cooperative-sticky"
+        # The default of 3 s alone would end a session of 3 s before its first heartbeat: a member that lives would be
+        # thrown out again and again, and each time repeat what it had not committed.
+        choices["heartbeat.interval.ms"] = min(_HEARTBEAT_MS_MAX, kafka.session_timeout_ms // 3)
     # To a consumer it is only a lower bound of fetch.max.bytes, so as small as may be; a user means the producer's.
     fixed["message.max.bytes"] = 1000
-    return {**_CONNECTION_CHOICES, **_CONSUMER_CHOICES, **kafka.properties, **fixed}
+    return {**choices, **kafka.properties, **fixed}
 
 
 def producer_properties_of(kafka: KafkaSettings, dead_letters: DeadLetterSettings) -> dict[str, Property]:

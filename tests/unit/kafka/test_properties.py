@@ -61,6 +61,14 @@ def test_the_new_protocol_leaves_to_the_broker_what_is_the_brokers(tmp_path: Pat
     assert not {"session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"} & set(consumer)
 
 
+@pytest.mark.parametrize(("session_ms", "heartbeat_ms"), [(1000, 333), (3000, 1000), (15_000, 3000), (60_000, 3000)])
+def test_a_short_session_has_time_for_three_heartbeats(tmp_path: Path, session_ms: int, heartbeat_ms: int) -> None:
+    told = settings(tmp_path, kafka__session_timeout_ms=session_ms)
+    assert properties.consumer_properties(told)["heartbeat.interval.ms"] == heartbeat_ms
+    mine = settings(tmp_path, kafka__session_timeout_ms=session_ms, kafka__properties={"heartbeat.interval.ms": 200})
+    assert properties.consumer_properties(mine)["heartbeat.interval.ms"] == 200
+
+
 def test_static_membership_is_a_name(tmp_path: Path) -> None:
     consumer = properties.consumer_properties(settings(tmp_path, kafka__group_instance_id="pod-0"))
     assert consumer["group.instance.id"] == "pod-0"
