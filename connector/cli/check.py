@@ -30,8 +30,11 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "bright_blac
     metavar="SECONDS",
     help="Longest wait for each answer.",
 )
+@click.option(
+    "--settings-only", is_flag=True, help="Look at the settings alone; nobody is asked and nothing is connected to."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
-def check_command(config: Path | None, timeout: float, as_json: bool) -> int:
+def check_command(config: Path | None, timeout: float, settings_only: bool, as_json: bool) -> int:
     """Check settings, broker, topics, rights, schemas, endpoint, credentials and clocks.
 
     Nothing is read, written or joined, and no event is sent. Of Kafka is asked what this client may do (Describe with
@@ -42,20 +45,26 @@ def check_command(config: Path | None, timeout: float, as_json: bool) -> int:
     """
     settings = load_settings(config)
     failed = 0
-    for finding in _findings(settings, timeout):
+    for finding in _settings_findings(settings) if settings_only else _findings(settings, timeout):
         failed += finding.state == "fail"
         _show(finding, as_json=as_json)
     return 3 if failed else 0
 
 
-def _findings(settings: Settings, seconds: float) -> Iterator[Finding]:
-    from connector.cli.checks.cluster import check_cluster
-    from connector.cli.checks.endpoint import check_endpoint
+def _settings_findings(settings: Settings) -> Iterator[Finding]:
+    """What is wrong with settings stopped their loading; so they are valid."""
     from connector.cli.checks.findings import ok
-    from connector.cli.checks.registry import check_registry
 
     routes = len(settings.routes)
     yield ok("settings", f"valid, {routes} routes" if routes != 1 else "valid, one route")
+
+
+def _findings(settings: Settings, seconds: float) -> Iterator[Finding]:
+    from connector.cli.checks.cluster import check_cluster
+    from connector.cli.checks.endpoint import check_endpoint
+    from connector.cli.checks.registry import check_registry
+
+    yield from _settings_findings(settings)
     yield from check_cluster(settings, seconds)
     yield from check_registry(settings)
     yield from check_endpoint(settings, seconds)
