@@ -1,0 +1,96 @@
+"""What is shown of one letter, to a person or a program: its facts, its message, and what would become of it now.
+
+The message's contents are hidden unless they are asked for. So is what may quote them: the endpoint's answer, and the
+error texts that other programs wrote; our own say of which kind something was and never what it was.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from connector.dlq.facts import Headers
+from connector.dlq.hiding import hidden, hidden_bytes
+from connector.dlq.letter import Letter, Message
+from connector.errors import DecodeError
+from connector.preview.judge import Judge, Judgement
+
+
+def explained(letter: Letter, message: Message, judge: Judge, now_seconds: float, *, reveal: bool) -> dict[str, Any]:
+    """Raises RegistryUnavailable."""
+    facts, position = letter.facts, letter.position
+    judgement = None if letter.is_pointer else judge.judge(message.topic(), message, now_seconds)
+    origin = facts.origin._replace(topic=message.topic() or None)
+    return {
+        "partition": position.partition,
+        "offset": position.offset,
+        "origin": origin._asdict(),
+        "stage": facts.stage,
+        "reason": facts.reason,
+        "field": facts.field,
+        "message": facts.message if reveal or facts.writer == "airship-connector" else _hidden_text(facts.message),
+        "error_class": facts.error_class,
+        "http_status": facts.http_status,
+        "answer": facts.answer if reveal else _hidden_text(facts.answer),
+        "attempts": facts.attempts,
+        "replays": letter.replays,
+        "failed_at": letter.failed_at,
+        "schema_id": facts.schema_id,
+        "group": facts.group,
+        "written_by": facts.writer,
+        "left_out": list(facts.left_out),
+        "would_pass_now": judgement is not None and judgement.outcome == "event",
+        "now": _now(judgement, reveal=reveal),
+        "key": _shown_bytes(message.key(), reveal=reveal),
+        "headers": _headers(facts.own_headers or [], reveal=reveal),
+        "value": _value(letter, message, judge, reveal=reveal),
+    }
+
+
+def _now(judgement: Judgement | None, *, reveal: bool) -> dict[str, Any] | None:
+    """None where the letter only points at its message."""
+    if judgement is None:
+        return None
+    shown: dict[str, Any] = {"outcome": judgement.outcome, "route": judgement.route}
+    if judgement.outcome == "event":
+        events = [json.loads(event) for event in judgement.events]
+        shown["events"] = events if reveal else [hidden(event) for event in events]
+    elif judgement.outcome == "skip":
+        shown["skipped"] = judgement.skipped
+    else:
+        assert judgement.reject is not None
+        shown |= {"stage": judgement.reject.stage, "reason": judgement.reject.reason}
+        shown["faults"] = [fault._asdict() for fault in judgement.faults]
+    return shown
+
+
+def _value(letter: Letter, message: Message, judge: Judge, *, reveal: bool) -> Any:
+    """Decoded where a route can; else its bytes, or their number."""
+    value = message.value()
+    if value is None or letter.is_pointer:
+        return None
+    try:
+        decoded = judge.decoded(message.topic(), message)
+    except DecodeError:
+        decoded = None
+    if decoded is None:
+        return _shown_bytes(value, reveal=reveal)
+    return decoded.value if reveal else hidden(decoded.value)
+
+
+def _shown_bytes(value: bytes | None, *, reveal: bool) -> str | None:
+    """Text where it is text, else hexadecimal."""
+    if value is None or not reveal:
+        return hidden_bytes(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return "0x" + value.hex()
+
+
+def _headers(headers: Headers, *, reveal: bool) -> list[dict[str, str | None]]:
+    return [{"name": name, "value": _shown_bytes(value, reveal=reveal)} for name, value in headers]
+
+
+def _hidden_text(text: str | None) -> str | None:
+    return None if text is None else f"<text of {len(text)}>"

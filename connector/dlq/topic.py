@@ -1,0 +1,94 @@
+"""The dead-letter topic and its ledger on a cluster: are they there, and what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from connector.app import dead_letter_topic
+from connector.core.records import SourceRecord
+from connector.dlq.ledger import Ledger, ledger_topic
+from connector.dlq.letter import Letter
+from connector.errors import SettingsError, StartError
+from connector.kafka.properties import connection_properties
+from connector.kafka.topic_reader import TopicReader
+from connector.settings import Settings
+
+_ASK_SECONDS = 10.0
+
+
+class DeadLetterTopic:
+    """Raises SettingsError when the dead-letter topic does not exist, StartError when the cluster does not answer."""
+
+    def __init__(self, settings: Settings, topic: str | None = None) -> None:
+        self._settings = settings
+        self._connection = connection_properties(settings)
+        self._admin = AdminClient(dict(self._connection))
+        self.topic = topic or dead_letter_topic(settings)
+        self.ledger_topic = ledger_topic(self.topic)
+        present = self._present()
+        if self.topic not in present:
+            where = settings.kafka.bootstrap_servers
+            expected = "expected the topic that the job writes to (it makes it when it starts), or --dead-letter-topic"
+            raise SettingsError([f"dead_letters.topic: {self.topic} does not exist on {where}; {expected}"])
+        self.has_ledger = self.ledger_topic in present
+
+    def _present(self) -> set[str]:
+        try:
+            return set(self._admin.list_topics(timeout=_ASK_SECONDS).topics)
+        except KafkaException as error:
+            where = self._settings.kafka.bootstrap_servers
+            raise StartError(f"the cluster at {where} does not answer: {error.args[0].str()}") from error
+
+    def read(self, starts: Mapping[int, int] | None = None) -> TopicReader:
+        """All of it; with `starts` only those partitions, from those offsets on."""
+        return TopicReader(self._connection, self.topic, self._settings.kafka.group_id, starts=starts)
+
+    def letter(self, partition: int, offset: int) -> Letter | None:
+        """The one that lies there; None where there is none."""
+        with self.read({partition: offset}) as reader:
+            if partition not in reader.ends:
+                return None
+            first = next((record for chunk in reader.chunks() for record in chunk), None)
+        return Letter(first) if first is not None and first.offset() == offset else None
+
+    def ledger(self) -> Ledger:
+        """What this group has replayed. Empty where there is no ledger yet."""
+        ledger = Ledger(self._topic_id() if self.has_ledger else "", self._settings.kafka.group_id)
+        for record in self._ledger_records():
+            ledger.take(record)
+        return ledger
+
+    def _ledger_records(self) -> Iterator[SourceRecord]:
+        if self.has_ledger:
+            with TopicReader(self._connection, self.ledger_topic, self._settings.kafka.group_id) as reader:
+                for chunk in reader.chunks():
+                    yield from chunk
+
+    def create_ledger(self) -> None:
+        """One partition, compacted, so nothing in it expires. Raises StartError with the command that makes it."""
+        if self.has_ledger:
+            return
+        new = NewTopic(self.ledger_topic, num_partitions=1, config={"cleanup.policy": "compact"})
+        try:
+            self._admin.create_topics([new], operation_timeout=_ASK_SECONDS)[self.ledger_topic].result(_ASK_SECONDS)
+        except (KafkaException, FutureTimeoutError) as error:
+            fault = error.args[0] if isinstance(error, KafkaException) else None
+            if fault is None or fault.code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                told = "no answer in time" if fault is None else fault.str()
+                raise StartError(
+                    f"the topic {self.ledger_topic}, which remembers what was replayed, is missing and could not be "
+                    f"created: {told}; create it: kafka-topics.sh --create --topic {self.ledger_topic} --partitions 1 "
+                    "--config cleanup.policy=compact"
+                ) from error
+        self.has_ledger = True
+
+    def _topic_id(self) -> str:
+        asked = self._admin.describe_topics(TopicCollection([self.topic]), request_timeout=_ASK_SECONDS)
+        try:
+            return str(asked[self.topic].result(_ASK_SECONDS).topic_id)
+        except (KafkaException, FutureTimeoutError) as error:
+            raise StartError(f"the id of {self.topic} cannot be asked for: {error}") from error
