@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench import cost, plot
+from bench import cost, latency, plot
 from bench.recording import RESULTS, record
 from bench.stage import Stage, running_stage
 from bench.systems import BASE, SYSTEMS
@@ -72,7 +72,16 @@ def run_cost(stage: Stage, options: Options) -> None:
         plot.plot_costs(compared, RESULTS / "cost.png")
 
 
-PARTS: Mapping[str, Callable[[Stage, Options], None]] = {"cost": run_cost}
+def run_latency(stage: Stage, options: Options) -> None:
+    found = latency.measure_all(
+        stage, [(1000, 5.0), (10, 10.0)] if options.quick else [(1000, 30.0), (10, 60.0)], _tell
+    )
+    print(latency.latency_table(found), flush=True)
+    if options.record:
+        record("latency", latency.figures(found), stage.descriptions)
+
+
+PARTS: Mapping[str, Callable[[Stage, Options], None]] = {"cost": run_cost, "latency": run_latency}
 
 
 def _tell(line: str) -> None:

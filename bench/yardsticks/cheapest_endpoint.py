@@ -75,13 +75,18 @@ class Endpoint:
 
 
 @contextmanager
-def cheapest_endpoint(delay_ms: int = 0, *, stand_in: bool = False) -> Iterator[Endpoint]:
-    """`delay_ms` is how late each answer comes; `stand_in` passes nginx over."""
-    nginx = None if delay_ms or stand_in else _find_nginx()
+def cheapest_endpoint(delay_ms: int = 0, *, stand_in: bool = False, record: Path | None = None) -> Iterator[Endpoint]:
+    """`delay_ms` is how late each answer comes; `stand_in` passes nginx over; `record`: as the stand-in has it.
+
+    nginx can neither be late nor record.
+    """
+    nginx = None if delay_ms or stand_in or record else _find_nginx()
     with data_directory("endpoint") as directory:
         for _ in range(_PORT_ATTEMPTS):
             port = free_port()
-            process = _start_nginx(nginx, directory, port) if nginx else _start_stand_in(directory, port, delay_ms)
+            process = (
+                _start_nginx(nginx, directory, port) if nginx else _start_stand_in(directory, port, delay_ms, record)
+            )
             with process:
                 try:
                     wait_until(lambda: process.listens_on(port), _START_SECONDS, "it listens", process)  # noqa: B023
@@ -111,8 +116,10 @@ def _start_nginx(program: str, directory: Path, port: int) -> ChildProcess:
     return ChildProcess("nginx", command, log_path=directory / "log")
 
 
-def _start_stand_in(directory: Path, port: int, delay_ms: int) -> ChildProcess:
+def _start_stand_in(directory: Path, port: int, delay_ms: int, record: Path | None) -> ChildProcess:
     command = [sys.executable, "-m", "bench.yardsticks.stand_in", "--port", str(port), "--delay-ms", str(delay_ms)]
+    if record is not None:
+        command += ["--record", str(record)]
     return ChildProcess("the stand-in endpoint", command, log_path=directory / "log", directory=_CHECKOUT)
 
 
