@@ -12,7 +12,8 @@ FROM ${BUILD_IMAGE} AS dependencies
 WORKDIR /build
 COPY requirements/*.txt requirements/
 # Two secrets, both optional: pip's settings (an index of one's own) and the certificates that they may name.
-# No compiler is needed: everything has a wheel. The byte code is never checked against times: they differ by layer.
+# No compiler is needed: everything has a wheel. Of AWS's services only those are kept that Glue's registry and the
+# credentials need. The byte code is not checked against the sources' times: nothing here ever changes.
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca.pem,target=/run/secrets/ca.pem \
     --mount=type=cache,target=/root/.cache/pip \
@@ -23,25 +24,23 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     /tools/bin/python -m pip --python /opt/airship-connector/bin/python install --no-compile \
         --require-hashes --only-binary :all: --requirement requirements/runtime.txt && \
     find /opt/airship-connector/bin -type f ! -name 'python*' -delete && \
+    find /opt/airship-connector/lib -path '*/botocore/data/*' -prune -type d \
+        ! -name glue ! -name sts ! -name 'sso*' ! -name signin -exec rm -rf {} + && \
     /opt/airship-connector/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/airship-connector/lib
 
 
 FROM dependencies AS package
 COPY pyproject.toml README.md LICENSE ./
+COPY requirements/parts.py requirements/
 COPY connector connector
-# Into a root of its own: a change of the code is a small layer on that of the dependencies.
+# Into a root of its own: a change of the code is a small layer above the one of the dependencies.
 RUN /tools/bin/python -m pip wheel --no-index --no-deps --no-build-isolation --wheel-dir wheels . && \
     /tools/bin/python -m pip --python /opt/airship-connector/bin/python install --no-index --no-deps --no-compile \
-        --root /package wheels/*.whl && \
+        --no-warn-script-location --root /package wheels/*.whl && \
     /opt/airship-connector/bin/python -m compileall -q --invalidation-mode unchecked-hash \
         -s /package /package/opt/airship-connector/lib && \
     cp --recursive --no-clobber /package/opt/airship-connector/. /opt/airship-connector/ && \
-    mkdir --parents /package/opt/airship-connector/share && \
-    /tools/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
-        --output-file /package/opt/airship-connector/share/sbom.cdx.json /opt/airship-connector/bin/python && \
-    /tools/bin/pip-licenses --python /opt/airship-connector/bin/python --from mixed --format plain-vertical \
-        --with-license-file --with-notice-file --no-license-path \
-        --output-file /package/opt/airship-connector/share/licences.txt
+    /tools/bin/python -m requirements.parts /opt/airship-connector/bin/python /package/opt/airship-connector/share
 
 
 FROM ${PYTHON_IMAGE}

@@ -15,6 +15,9 @@ PYTEST := $(BIN)/python -m pytest
 WORLDS ?= 1000
 SEED ?= 1
 IMAGE ?= airship-connector
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' connector/__init__.py)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+comma := ,
 # The cheap ones first: what is broken is told early.
 TESTS := $(wildcard $(addprefix tests/,unit contract simulation chart image integration chaos))
 
@@ -71,8 +74,12 @@ chaos: $(VENV)/.dev ## real processes killed on a real broker
 bench: $(VENV)/.dev ## what an event costs, beside the yardsticks
 	$(BIN)/python -m bench
 
-image: ## the container image: make image IMAGE=name PYTHON_IMAGE=base
-	docker build --tag $(IMAGE) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) .
+image: ## the container image: make image IMAGE=name PYTHON_IMAGE=base; docs/image.md has the rest
+	DOCKER_BUILDKIT=1 docker build --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+		$(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) \
+		$(if $(BUILD_IMAGE),--build-arg BUILD_IMAGE=$(BUILD_IMAGE)) \
+		$(if $(PIP_CONF),--secret id=pip.conf$(comma)src=$(PIP_CONF)) \
+		$(if $(CA_FILE),--secret id=ca.pem$(comma)src=$(CA_FILE)) $(BUILD_OPTIONS) .
 
 test-chart: $(VENV)/.dev ## the Helm chart's tests; make test runs them too
 	$(PYTEST) -m "not cluster" tests/chart
