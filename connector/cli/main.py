@@ -13,6 +13,7 @@ import difflib
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -96,6 +97,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def main() -> NoReturn:
+    if os.getpid() == 1:
+        # The kernel ends the first process of a container by no signal that it has no handler for. `run` and `sandbox`
+        # take the signal over once they have something to end in order.
+        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     sys.exit(run())
 
 
