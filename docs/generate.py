@@ -8,7 +8,7 @@ from pathlib import Path
 from connector.configuration import describe
 from connector.mapping import event_schemas
 from connector.telemetry import metrics_page
-from docs import librdkafka_names
+from docs import chart_values, librdkafka_names
 
 ROOT = Path(__file__).parent.parent
 
@@ -19,6 +19,8 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/settings.md": describe.settings_page,
     "docs/metrics.md": metrics_page.render,
     "connector/kafka/property_names.py": librdkafka_names.render,
+    "helm/airship-connector/values.schema.json": chart_values.schema_text,
+    "helm/airship-connector/README.md": chart_values.readme,
 }
 
 
