@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import time
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-import docker  # type: ignore[import-untyped]
-from docker.errors import APIError, DockerException, ImageNotFound  # type: ignore[import-untyped]
+from docker.errors import DockerException  # type: ignore[import-untyped]
 from requests.exceptions import RequestException
 
 from tests.support.broker import TEST_SETTINGS, Broker, serves
+from tests.support.docker_engine import first_line, require_engine, require_image
 from tests.support.parts import PartUnavailableError
 from tests.support.processes import ChildFailedError, free_port, wait_until
 
@@ -22,77 +18,19 @@ if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
 IMAGE = "apache/kafka:4.3.1"
-_ENGINE_SECONDS = 5
-_PULL_READ_SECONDS = 20
-_PULL_SECONDS = 180.0
 _START_SECONDS = 90.0
 _CLIENT_PORT = 9092
-
-
-def _require_engine() -> None:
-    """The engine must answer: a client without one is common.
-
-    Its door is tried by hand first, because the client's constructor leaves a socket open when nobody is there.
-    """
-    address = urlsplit(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
-    try:
-        if address.scheme == "unix":
-            with socket.socket(socket.AF_UNIX) as door:
-                door.settimeout(_ENGINE_SECONDS)
-                door.connect(address.path)
-        elif address.scheme == "tcp" and address.hostname is not None:
-            with socket.create_connection((address.hostname, address.port or 2375), _ENGINE_SECONDS):
-                pass
-    except OSError as error:
-        raise PartUnavailableError(f"no Docker engine listens at {address.geturl()}: {error.strerror}") from error
-    try:
-        client = docker.from_env(timeout=_ENGINE_SECONDS)
-    except DockerException as error:
-        raise PartUnavailableError(f"no Docker engine answers: {_first_line(error)}") from error
-    try:
-        client.ping()
-    except (DockerException, RequestException) as error:
-        raise PartUnavailableError(f"no Docker engine answers: {_first_line(error)}") from error
-    finally:
-        client.close()
-
-
-def _require_image(image: str) -> None:
-    """Has the image here, pulling it if need be."""
-    client = docker.APIClient(timeout=_PULL_READ_SECONDS, **docker.utils.kwargs_from_env())
-    deadline = time.monotonic() + _PULL_SECONDS
-    try:
-        client.inspect_image(image)
-    except ImageNotFound:
-        _pull(client, image, deadline)
-    finally:
-        client.close()
-
-
-def _pull(client: docker.APIClient, image: str, deadline: float) -> None:
-    repository, _, tag = image.rpartition(":")
-    try:
-        for line in client.pull(repository, tag=tag, stream=True, decode=True):
-            if "error" in line:
-                raise PartUnavailableError(f"the image {image} cannot be pulled: {line['error']}")
-            if time.monotonic() > deadline:
-                raise PartUnavailableError(f"the image {image} was not pulled within {_PULL_SECONDS:g} s")
-    except (APIError, RequestException) as error:
-        raise PartUnavailableError(f"the image {image} cannot be pulled: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 class ContainerKafka(Broker):
     kind = "container"
     capabilities = frozenset({"admin", "restart", "freeze", "transactions", "compaction", "own_settings", "retention"})
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
-        """Raises `PartUnavailableError`."""
-        _require_engine()
-        _require_image(IMAGE)
+    def __init__(self, settings: Mapping[str, str] | None = None, image: str = IMAGE) -> None:
+        """`image` takes its settings as the official one does. Raises `PartUnavailableError`."""
+        require_engine()
+        require_image(image)
+        self._image = image
         self._port = free_port()  # fixed, not the engine's choice: that one changes when the container is restarted
         self._container = self._prepare({**TEST_SETTINGS, **(settings or {})})
         self._frozen = False
@@ -101,8 +39,8 @@ class ContainerKafka(Broker):
             self._wait_until_ready()
         except (DockerException, RequestException, ChildFailedError) as error:
             self._container.stop()
-            raise PartUnavailableError(f"the container of {IMAGE} did not start: {_first_line(error)}") from error
-        self.description = f"Apache Kafka in a container of {IMAGE} at {self.bootstrap_servers}"
+            raise PartUnavailableError(f"the container of {image} did not start: {first_line(error)}") from error
+        self.description = f"Apache Kafka in a container of {image} at {self.bootstrap_servers}"
 
     def _prepare(self, settings: Mapping[str, str]) -> DockerContainer:
         with warnings.catch_warnings():
@@ -111,10 +49,10 @@ class ContainerKafka(Broker):
             from testcontainers.core.container import DockerContainer
         try:
             # the reaper removes the container when this process is killed; without its image only close() does
-            _require_image(testcontainers_config.ryuk_image)
+            require_image(testcontainers_config.ryuk_image)
         except PartUnavailableError:
             testcontainers_config.ryuk_disabled = True
-        container = DockerContainer(IMAGE).with_bind_ports(_CLIENT_PORT, self._port)
+        container = DockerContainer(self._image).with_bind_ports(_CLIENT_PORT, self._port)
         host = container.get_docker_client().host()
         # by its number: the name may stand for an IPv6 address as well, on which nothing listens
         self.bootstrap_servers = f"{'127.0.0.1' if host == 'localhost' else host}:{self._port}"
@@ -160,7 +98,7 @@ class ContainerKafka(Broker):
         self._container.stop()
 
     def _wait_until_ready(self) -> None:
-        wait_until(lambda: serves(self.bootstrap_servers), _START_SECONDS, f"{IMAGE} serves")
+        wait_until(lambda: serves(self.bootstrap_servers), _START_SECONDS, f"{self._image} serves")
 
 
 def _variable(setting: str) -> str:
