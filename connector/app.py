@@ -31,10 +31,10 @@ from connector.core.snapshot import Phase
 from connector.decode.lookup import lookup_limits, open_lookup
 from connector.decode.schema_cache import SchemaCache
 from connector.http_thread import HttpThread
-from connector.intake import Intake
+from connector.intake import Intake, Prepares
 from connector.kafka.dead_letters import DeadLetters
 from connector.kafka.properties import connection_properties, consumer_properties, producer_properties
-from connector.kafka.source import Source
+from connector.kafka.source import RecordSource, Source
 from connector.kafka.topics import Topics
 from connector.loop import Loop, LoopSettings
 from connector.schema_desk import SchemaDesk
@@ -132,7 +132,7 @@ class App:
         self._heartbeat = Heartbeat()
         self.loop = Loop(
             Engine(engine_limits(settings), random.Random()),  # noqa: S311  jitter is no secret
-            Intake(settings, cache),
+            self._intake(settings, cache),
             SchemaDesk(cache, lookup, self.http.run_blocking),
             self.sender.send,
             answers,
@@ -150,6 +150,9 @@ class App:
         )
         self._topics = Topics(connection_properties(settings))
         self._publish_at = self._ends_at = 0.0
+
+    def _intake(self, settings: Settings, cache: SchemaCache) -> Prepares:
+        return Intake(settings, cache)
 
     def run(self, stop: StopSignals, on_tick: Callable[[], None] = lambda: None) -> None:
         """Until a signal, or the end with `stop_at_end`. Raises BrokerFatal and what else ends the process."""
@@ -214,8 +217,12 @@ class App:
         loop.dead_letters = DeadLetters(
             producer_properties(settings), dead_letter_topic(settings), settings.kafka.group_id, loop
         )
-        loop.source = Source(consumer_properties(settings), loop)
-        loop.source.subscribe(subscription(settings))
+        loop.source = self._source()
+
+    def _source(self) -> RecordSource:
+        source = Source(consumer_properties(self._settings), self.loop)
+        source.subscribe(subscription(self._settings))
+        return source
 
     def _look_around(self) -> None:
         now = time.monotonic()

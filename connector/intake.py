@@ -14,7 +14,7 @@ A message that is a Custom Event already, as JSON text, is sent byte for byte as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from connector.core.records import PreparedRun, SourceRecord
 from connector.decode.decoder import Decoded, Decoder
@@ -36,6 +36,12 @@ class Explanation(NamedTuple):
     route: str | None
     """The label of the route that took it; None: none did, or it could not be decoded."""
     run: PreparedRun
+
+
+class Prepares(Protocol):
+    """What the loop asks of the intake."""
+
+    def prepare(self, topic: str, records: Sequence[SourceRecord], now_seconds: float) -> PreparedRun: ...
 
 
 class Intake:

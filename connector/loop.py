@@ -17,9 +17,9 @@ from connector.core.engine import AnswerReport, Engine, SendRequest, WriteDeadLe
 from connector.core.outcomes import Blocked, Delivered, Refused, Retry, Split
 from connector.core.partition import Partition
 from connector.core.records import Answer, HttpAnswer, NextOffset, SourceRecord, TopicPartition, TransportFault
-from connector.intake import Intake
+from connector.intake import Prepares
 from connector.kafka.dead_letters import DeadLetters
-from connector.kafka.source import Assigned, CommitAnswer, Source
+from connector.kafka.source import Assigned, CommitAnswer, RecordSource
 from connector.schema_desk import SchemaDesk
 from connector.telemetry.logs import EventLog
 from connector.telemetry.port import OutcomeName, Telemetry
@@ -44,7 +44,7 @@ class Loop:
     def __init__(
         self,
         engine: Engine,
-        intake: Intake,
+        intake: Prepares,
         schemas: SchemaDesk,
         send: Callable[[int, bytes, int, Mapping[str, str]], None],
         answers: queue.SimpleQueue[Answered],
@@ -67,7 +67,7 @@ class Loop:
         self.stopping = False
         self.last_delivery: float | None = None
         self.kafka_trouble_detail: tuple[float, str, str] | None = None
-        self.source: Source
+        self.source: RecordSource
         self.dead_letters: DeadLetters
 
     # -- one tick ----------------------------------------------------------------------------------------------------
