@@ -6,6 +6,7 @@ still sends heartbeats; then the source, the dead letters and the HTTP thread ar
 
 from __future__ import annotations
 
+import gc
 import queue
 import random
 import re
@@ -46,6 +47,8 @@ _PUBLISH_SECONDS = 1.0
 _ENDS_SECONDS = 5.0
 _START_RETRY_SECONDS = 5.0
 _CLOSE_SECONDS = 5.0
+_COLLECTOR_YOUNG_MAX = 50_000
+"""Objects; a full window holds about as many."""
 
 log = logs.EventLog("app")
 
@@ -305,8 +308,20 @@ def secrets_of(settings: Settings) -> list[SecretStr]:
     return [secret for secret in found if secret is not None]
 
 
+def keep_collector_rare() -> None:
+    """The cyclic collector walks every record that is held, again and again, and finds nothing: 6 % of the CPU.
+
+    What there is at the start never goes away, and a batch makes no cycles; so it looks at the young objects alone
+    until many are kept. Reference counts free the rest at once, as ever.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECTOR_YOUNG_MAX, 10, 50)
+
+
 def run(settings: Settings, *, stop_at_end: bool = False) -> None:
     """The command `run`."""
+    keep_collector_rare()
     lines = logs.configure(logs.form(settings.log), settings.log.level, secrets=secrets_of(settings))
     try:
         with StopSignals() as stop:

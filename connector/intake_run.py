@@ -26,6 +26,11 @@ _OBJECT = 0x7B
 """The first byte of a JSON object."""
 
 
+_FILTERED = b""
+"""In place of an event: the route's `when` is false."""
+_PARTS = 8
+
+
 class _NotStraight(Exception):
     pass
 
@@ -74,20 +79,29 @@ class Run:
 
     def _take_ready(self, records: Sequence[SourceRecord]) -> None:
         """Messages that are Custom Events already, as JSON: most are sent as they are, all at once if all can be."""
-        accepts = self._accepts
         values = [record.value() for record in records]
-        accepted = [value is not None and accepts(value) for value in values]
+        accepted = self._accepted([value for value in values if value])
         self.taken_by = route = self._choices[0].route
-        if False not in accepted:
+        if len(accepted) == len(records) and False not in accepted:
             self.prepared.entries = self._as_they_are(records, values)
             return
-        for record, value, straight in zip(records, values, accepted, strict=True):
+        verdicts = iter(accepted)
+        for record, value in zip(records, values, strict=True):
             self._seen += 1
-            if straight:
+            if value and next(verdicts):
                 self.taken_by = route
                 self.prepared.entries += self._as_they_are([record], [value])
             else:
                 self._take(record, value)
+
+    def _accepted(self, bodies: Sequence[bytes]) -> list[bool]:
+        """Which of these events are valid at a quick look. All at once; where some are not, in ever smaller parts."""
+        if self._accepts(bodies):
+            return [True] * len(bodies)
+        if len(bodies) == 1:
+            return [False]
+        part = len(bodies) // _PARTS + 1
+        return [good for start in range(0, len(bodies), part) for good in self._accepted(bodies[start : start + part])]
 
     def _as_they_are(self, records: Sequence[SourceRecord], values: Sequence[Any]) -> list[Entry]:
         match self._ordering:
@@ -102,15 +116,38 @@ class Run:
 
     def _take_straight(self, records: Sequence[SourceRecord], choice: Choice) -> None:
         """Messages that are looked at by expressions alone. What these cannot do is tried again by `_take`."""
+        route = choice.route
+        values = [record.value() for record in records]
+        built = self._built(records, values, choice)
+        verdicts = iter(self._accepted([body for body in built if body]))
+        entries, by_key = self.prepared.entries, self._ordering == "key"
+        constant_key = b"" if self._ordering == "partition" else None
+        for record, value, body in zip(records, values, built, strict=True):
+            self._seen += 1
+            if body and next(verdicts):
+                assert value is not None
+                self.taken_by = route
+                weight = len(value) if body is value else len(value) + len(body)
+                entries.append((record.offset(), record.key() if by_key else constant_key, body, record, weight))
+            elif body == _FILTERED:
+                self.taken_by = None
+                self.prepared.skipped.append((record.offset(), "filtered"))
+            else:
+                self._take(record, value)
+
+    def _built(
+        self, records: Sequence[SourceRecord], values: Sequence[bytes | None], choice: Choice
+    ) -> list[bytes | None]:
+        """The event of each message that is straight, _FILTERED, or None."""
         route, decoder = choice
         way = route.straight if route.settings.format != "avro" else None
         decoded_way = route.decoded_way
         is_json = route.settings.format == "json"
-        message, reads_message, accepts = route.message, route.reads_message, self._accepts
-        entries, by_key = self.prepared.entries, self._ordering == "key"
-        constant_key = b"" if self._ordering == "partition" else None
-        for self._seen, record in enumerate(records, 1):
-            value = record.value()
+        source: Any
+        message, reads_message, overflows = route.message, route.reads_message, route.overflows
+        built: list[bytes | None] = []
+        for record, value in zip(records, values, strict=True):
+            body: bytes | None = None
             try:
                 schema_id = None
                 if way is not None and value and value[0] == _OBJECT and (is_json or not _is_framed(record.headers())):
@@ -124,19 +161,17 @@ class Run:
                 if reads_message:
                     message.record, message.value = record, source
                 if when is not None and (wanted := when(source)) is not True and is_false(wanted):
-                    self.taken_by = None
-                    self.prepared.skipped.append((record.offset(), "filtered"))
-                    continue
-                body = value if build is None else json_bytes(build(source))
-                if accepts(body) and ((schema_id is None and not route.overflows) or b"null" not in body):
-                    self.taken_by = route
-                    key = record.key() if by_key else constant_key
-                    weight = len(value) if body is value else len(value) + len(body)
-                    entries.append((record.offset(), key, body, record, weight))
-                    continue
+                    body = _FILTERED
+                else:
+                    body = value if build is None else json_bytes(build(source))
+                    if body and (schema_id is not None or overflows) and b"null" in body:
+                        body = None
+            except SchemaPending:
+                break  # `_take` meets it again, in its place
             except _NOT_STRAIGHT:
                 pass
-            self._take(record, value)
+            built.append(body)
+        return built + [None] * (len(records) - len(built))
 
     def _take(self, record: SourceRecord, value: bytes | None) -> None:
         """Puts one record into its place. Raises SchemaPending, and has then done nothing."""
@@ -213,7 +248,7 @@ class Run:
 
     def _passed_through(self, record: SourceRecord, decoder: Decoder, decoded: Decoded | None) -> bytes:
         text = decoder.json_payload(record)
-        if text is not None and self._accepts(text):
+        if text is not None and self._accepts([text]):
             return text
         if decoded is None:
             decoded = decoder.decode(record)

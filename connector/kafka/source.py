@@ -34,6 +34,8 @@ _MEMBERSHIP_LOST = {
     KafkaError.FENCED_INSTANCE_ID,
     getattr(KafkaError, "STALE_MEMBER_EPOCH", 113),
 }
+# Looked up once: `map` over a method of the class takes half the time of a comprehension that calls it.
+_error, _partition, _topic = Message.error, Message.partition, Message.topic
 _METADATA_REFUSED = {KafkaError.OFFSET_METADATA_TOO_LARGE}
 
 
@@ -128,7 +130,7 @@ class Source:
             self._raise_failure()
             if holder is None or holder_of(name) is not holder:
                 del messages[0]
-        if any(message.error() is not None for message in messages):
+        if any(map(_error, messages)):
             for message in messages:
                 if message.error() is not None:
                     self._on_event(message)
@@ -337,7 +339,7 @@ def _runs(messages: list[Message]) -> list[tuple[TopicPartition, list[SourceReco
     """One `consume` nearly always holds records of one partition, so that is looked for first."""
     if not messages:
         return []
-    if len({message.partition() for message in messages}) == 1 and len({message.topic() for message in messages}) == 1:
+    if len(set(map(_partition, messages))) == 1 and len(set(map(_topic, messages))) == 1:
         return [(_name_of(messages[0]), cast("list[SourceRecord]", messages))]
     runs: dict[TopicPartition, list[SourceRecord]] = {}
     for message in messages:

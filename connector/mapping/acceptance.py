@@ -1,7 +1,9 @@
-"""A quick look at the bytes of an event: accepted here means valid by the models in `contract.py`, and costs a tenth.
+"""A quick look at the bytes of events: accepted here means valid by the models in `contract.py`, and costs a tenth.
 
 Conservative: what is not accepted may be valid all the same and goes to the models, which stay the only source of
 truth. A property test proves that nothing is accepted here that they refuse.
+
+It looks at all events of a run at once and says yes or no to all of them: a call for each would cost as much again.
 
 How it can be so cheap: msgspec checks the syntax of the whole text and the types of the known fields in one pass in C
 and makes objects of those alone. `properties` is an empty struct, so that its content is walked over and no object
@@ -16,7 +18,7 @@ A number that a double cannot hold (1e999) is a valid JSON number, passes, and i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeAlias
 
@@ -25,10 +27,13 @@ import msgspec
 from connector.mapping.contract_rules import IDENTIFIERS, UUID_PATTERN, WINDOW_SECONDS
 from connector.settings import ValidationSettings
 
-Accepts: TypeAlias = Callable[[bytes], bool]
+Accepts: TypeAlias = Callable[[Sequence[bytes]], bool]
+"""Whether all of these events are valid."""
 
 _HOUR = timedelta(hours=1)
 _RUN = 256
+_MOMENTS_KEPT_MAX = 10_000
+"""About a megabyte. A stream holds few different ones, for most events are new; a backfill more."""
 _QUOTE = 0x22
 _BACKSLASH = 0x5C
 _MINUTES_AND_SECONDS = frozenset(
@@ -49,6 +54,7 @@ class Acceptance:
         self._skew_seconds = limits.clock_skew_ms // 1000
         self._window = (datetime.min.replace(tzinfo=UTC),) * 2
         self._hours = _Hours(*self._window)
+        self._moments: set[str | None] = set()
         self._second: int | None = None
         self._current: Accepts = _nothing
         # Limits that need the content of `properties` are for the models.
@@ -58,8 +64,8 @@ class Acceptance:
         """The check for events that are looked at now; the same for all runs of one second."""
         second = int(now_seconds)
         if second != self._second:
-            self._second = second
             self._current = self._at(second)
+            self._second = second
         return self._current
 
     def _at(self, now_seconds: int) -> Accepts:
@@ -72,52 +78,30 @@ class Acceptance:
         if window != self._window:
             self._window = window
             self._hours = _Hours(*window)
+            self._moments = set()
+        # What was not in the future before is not now. A copy, so that an earlier check learns nothing of a later one.
+        goes_on = self._second is not None and now_seconds > self._second and len(self._moments) < _MOMENTS_KEPT_MAX
+        self._moments = set(self._moments) if goes_on else set()
         this_hour = latest.strftime("%Y-%m-%dT%H")
-        return self._check(self._hours, frozenset((this_hour, this_hour.replace("T", " "))), latest.strftime(":%M:%S"))
+        this_hours = frozenset((this_hour, this_hour.replace("T", " ")))
+        return self._check(_Moments(self._moments, self._hours, this_hours, latest.strftime(":%M:%S")))
 
-    def _check(self, window: _Hours, this_hour: frozenset[str], latest: str) -> Accepts:
-        # Locals of a closure: an attribute of self costs 20 ns each time, and this runs for every record.
-        decode, bytes_max, tails = self._decode, self._bytes_max, _MINUTES_AND_SECONDS
-        hours, learn = window.known, window.learn
+    def _check(self, moments: _Moments) -> Accepts:
+        decode, bytes_max = self._decode, self._bytes_max
 
-        def accepts(body: bytes) -> bool:
+        def accepts(bodies: Sequence[bytes]) -> bool:
             try:
-                event = decode(body)
+                events = list(map(decode, bodies))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return False
-            end = len(body)
-            if end > bytes_max:
-                return False
-            user = event.user
-            named_user_id = user.named_user_id
-            if named_user_id is None:
-                if not _one_channel(user):
-                    return False
-            elif named_user_id.strip() is not named_user_id or not _no_channel(user):
-                return False
-            if not event.body.name.islower():
-                return False
-            occurred = event.occurred
-            if occurred is not None:
-                hour = occurred[:13]
-                tail = occurred[13:]
-                if tail not in tails:
-                    return False
-                if hour in this_hour:
-                    if tail[:6] > latest:
-                        return False
-                elif hour not in hours and not learn(hour):
-                    return False
-            if not body.isascii() and not _is_utf8(body):
-                return False
-            if _BACKSLASH in body and b'\\"' in body:
-                body = body.replace(b'\\"', b"__")
-            start = 0
-            while end - start >= _RUN:
-                start = body.rfind(_QUOTE, start, start + _RUN) + 1
-                if not start:
-                    return False
-            return True
+            return (
+                max(map(len, bodies), default=0) <= bytes_max
+                and _have_one_identifier([event.user for event in events])
+                and all(map(str.islower, {event.body.name for event in events}))
+                and moments.hold([event.occurred for event in events])
+                # Quotation marks keep the texts apart, and change nothing else of what is looked for.
+                and _are_short_texts(b'"'.join(bodies))
+            )
 
         return accepts
 
@@ -126,22 +110,71 @@ def _hour(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
-def _nothing(_body: bytes) -> bool:
+def _nothing(_bodies: Sequence[bytes]) -> bool:
     return False
 
 
-def _no_channel(user: Any) -> bool:
-    return (
-        user.channel is None
-        and user.ios_channel is None
-        and user.android_channel is None
-        and user.amazon_channel is None
-        and user.web_channel is None
+def _have_one_identifier(users: Sequence[Any]) -> bool:
+    ids = [user.named_user_id for user in users]
+    if None in ids:
+        return all(map(_has_one_identifier, users))
+    return [name.strip() for name in ids] == ids and not any(
+        [
+            # A channel that is there is not empty: its pattern says so.
+            user.channel or user.ios_channel or user.android_channel or user.amazon_channel or user.web_channel
+            for user in users
+        ]
     )
 
 
-def _one_channel(user: Any) -> bool:
+def _has_one_identifier(user: Any) -> bool:
+    name = user.named_user_id
+    if name is not None and name.strip() != name:
+        return False
     return sum(getattr(user, identifier) is not None for identifier in IDENTIFIERS) == 1
+
+
+class _Moments:
+    """Times of events, as they are written, that lie in the window of one check. Those that were met are kept."""
+
+    def __init__(self, known: set[str | None], hours: _Hours, this_hour: frozenset[str], latest: str) -> None:
+        """Of `this_hour` what comes after `latest` is in the future; both as they are written in an event."""
+        self._known = known
+        self._hours = hours
+        self._this_hour = this_hour
+        self._latest = latest
+        known.add(None)  # an event need not say when it occurred
+
+    def hold(self, moments: Sequence[str | None]) -> bool:
+        return self._known.issuperset(moments) or all(map(self._learn, set(moments) - self._known))
+
+    def _learn(self, moment: str | None) -> bool:
+        assert moment is not None
+        hour, tail = moment[:13], moment[13:]
+        if tail not in _MINUTES_AND_SECONDS:
+            return False
+        if hour in self._this_hour:
+            if tail[:6] > self._latest:
+                return False
+        elif hour not in self._hours.known and not self._hours.learn(hour):
+            return False
+        if len(self._known) < _MOMENTS_KEPT_MAX:
+            self._known.add(moment)
+        return True
+
+
+def _are_short_texts(body: bytes) -> bool:
+    """Whether it is UTF-8 and no string in it can have more than 255 characters."""
+    if not body.isascii() and not _is_utf8(body):
+        return False
+    if _BACKSLASH in body and b'\\"' in body:
+        body = body.replace(b'\\"', b"__")
+    start, last = 0, len(body) - _RUN
+    while start <= last:
+        start = body.rfind(_QUOTE, start, start + _RUN) + 1
+        if not start:
+            return False
+    return True
 
 
 def _is_utf8(body: bytes) -> bool:

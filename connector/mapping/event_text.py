@@ -28,7 +28,7 @@ class EventText:
         """The event as JSON. `finite`: nothing in it can be NaN or Infinity, for which msgspec writes null."""
         try:
             body = json_bytes(event)
-            if accepts(body) and (finite or b"null" not in body):
+            if accepts([body]) and (finite or b"null" not in body):
                 return body
         except _UNWRITABLE:
             pass  # the models say what it is

@@ -154,7 +154,7 @@ class _Jury:
     markers: Sequence[Marker]
 
     def guilt(self, index: int, text: bytes) -> _Guilty | None:
-        accepted = self.accepts(text)
+        accepted = self.accepts([text])
         markers = [marker for marker in self.markers if _may_match(marker[1], text)]
         if accepted and not markers:
             return None
@@ -170,7 +170,7 @@ class _Jury:
         return None
 
 
-def _anything(_event: bytes) -> bool:
+def _anything(_events: Sequence[bytes]) -> bool:
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -121,15 +122,15 @@ def _json_holds(event: object) -> bool:
     [event for event, _ in REFUSED if _json_holds(event)] + [changed("occurred", text) for text, _ in OTHER_TIMES],
 )
 def test_what_the_contract_refuses_is_not_accepted(event: object) -> None:
-    assert not ACCEPTS(json.dumps(event).encode())
+    assert not ACCEPTS([json.dumps(event).encode()])
 
 
 @pytest.mark.parametrize(("limit", "value", "good", "bad"), LIMITS)
 def test_limits_of_the_settings_are_kept(limit: str, value: float, good: Any, bad: Any) -> None:
     accepts = Acceptance(ValidationSettings.model_validate({limit: value}), 100_000).at(NOW)
-    assert not accepts(json.dumps(bad, default=float).encode())
+    assert not accepts([json.dumps(bad, default=float).encode()])
     if not limit.startswith("properties"):  # these are left to the models
-        assert accepts(json.dumps(good, default=float).encode())
+        assert accepts([json.dumps(good, default=float).encode()])
 
 
 @settings(max_examples=500, deadline=None)
@@ -148,10 +149,19 @@ def test_limits_of_the_settings_are_kept(limit: str, value: float, good: Any, ba
 @example(text_of(SEED).replace(b'["red","blue"]', b"[NaN]"))
 @example(text_of(SEED).replace(b"239.85", b"1e999"))
 def test_nothing_is_accepted_that_the_models_refuse(body: bytes) -> None:
-    accepted = ACCEPTS(body)
+    accepted = ACCEPTS([body])
     seen("accepted" if accepted else "not accepted")
     if accepted:
         assert is_valid(body)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(texts(), max_size=4), st.randoms(use_true_random=False))
+@example([b'{"a":"}', b'{"}'], random.Random(1))
+def test_all_are_accepted_just_when_each_is(bodies: list[bytes], chance: random.Random) -> None:
+    bodies += [text_of(SEED)] * 3
+    chance.shuffle(bodies)
+    assert ACCEPTS(bodies) == all(ACCEPTS([body]) for body in bodies)
 
 
 @settings(max_examples=150, deadline=None)
@@ -168,7 +178,7 @@ def test_nor_with_limits_of_the_settings(event: Any, length: int, bound: float, 
         clock_skew_ms=number * 1000,
     )
     body = text_of(event)
-    if Acceptance(limits, 100_000).at(NOW)(body):
+    if Acceptance(limits, 100_000).at(NOW)([body]):
         assert is_valid(body, limits)
 
 
@@ -190,36 +200,36 @@ def test_nor_with_limits_of_the_settings(event: Any, length: int, bound: float, 
     ],
 )
 def test_what_events_are_like_is_accepted(event: dict[str, Any]) -> None:
-    assert ACCEPTS(text_of(event))
-    assert ACCEPTS(json.dumps(event, indent=2, ensure_ascii=False).encode())
+    assert ACCEPTS([text_of(event)])
+    assert ACCEPTS([json.dumps(event, indent=2, ensure_ascii=False).encode()])
 
 
 def test_a_number_beyond_a_double_is_sent_as_it_stands() -> None:
-    assert ACCEPTS(text_of(SEED).replace(b'["red","blue"]', b"[1e999]"))
+    assert ACCEPTS([text_of(SEED).replace(b'["red","blue"]', b"[1e999]")])
 
 
 @pytest.mark.parametrize("excess", [0, 1])
 def test_the_limit_of_bytes(excess: int) -> None:
     body = text_of(SEED)
-    assert Acceptance(PLAIN, len(body) - excess).at(NOW)(body) is (excess == 0)
+    assert Acceptance(PLAIN, len(body) - excess).at(NOW)([body]) is (excess == 0)
 
 
 def test_time_goes_on() -> None:
     acceptance = Acceptance(PLAIN, 100_000)
     body = text_of(SEED)
     start = datetime(2020, 5, 2, 2, 31, 22, tzinfo=UTC).timestamp()
-    assert not acceptance.at(start - 31)(body)
-    assert acceptance.at(start - 30)(body)
+    assert not acceptance.at(start - 31)([body])
+    assert acceptance.at(start - 30)([body])
     for days in (1, 30, 89):
-        assert acceptance.at(start + days * 86_400)(body)
+        assert acceptance.at(start + days * 86_400)([body])
     for seconds in (1, 3_600, 86_400):
-        assert not acceptance.at(start + 90 * 86_400 + seconds)(body)
-    assert acceptance.at(start)(body), "a clock that was set back"
+        assert not acceptance.at(start + 90 * 86_400 + seconds)([body])
+    assert acceptance.at(start)([body]), "a clock that was set back"
 
 
 def test_an_earlier_check_is_not_loosened_by_a_later_one() -> None:
     acceptance = Acceptance(PLAIN, 100_000)
     body = text_of(changed("occurred", "2020-05-01T12:00:00"))
     early = acceptance.at(NOW - 10 * 86_400)
-    assert acceptance.at(NOW)(body)
-    assert not early(body), "it lies nine days in this check's future"
+    assert acceptance.at(NOW)([body])
+    assert not early([body]), "it lies nine days in this check's future"
