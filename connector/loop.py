@@ -145,7 +145,10 @@ class Loop:
 
     def _look_up_schemas(self, now: float) -> None:
         for partition in self._schemas.ready(self.engine.partitions.values(), now):
-            self._prepare(partition, self.engine.take_held(partition))
+            while records := self.engine.take_held(partition):
+                self._prepare(partition, records)
+                if partition.held_for is not None:
+                    break
 
     def _act(self) -> None:
         now = time.monotonic()

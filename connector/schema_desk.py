@@ -26,11 +26,11 @@ class SchemaDesk:
         self._asked: list[Future[None]] = []
 
     def ready(self, partitions: Collection[Partition], now: float) -> list[Partition]:
-        """Those of `partitions` whose schema is known now, one way or the other. Asks for what is wanted."""
+        """Those of `partitions` whose held records can go on now. Asks for what is wanted."""
         while not self._answers.empty():
             schema, answer = self._answers.get_nowait()
             self.cache.answered(schema, answer, now)
-        waiting = [partition for partition in partitions if partition.held_for is not None]
+        waiting = [partition for partition in partitions if partition.held]
         if not waiting:
             return []
         for schema in self.cache.wanted(now):
@@ -38,7 +38,7 @@ class SchemaDesk:
         for future in [future for future in self._asked if future.done()]:
             self._asked.remove(future)
             future.result()  # an error of our own in the look-up ends the process
-        return [p for p in waiting if p.held_for is not None and self.cache.is_settled(p.held_for.schema)]
+        return [p for p in waiting if p.held_for is None or self.cache.is_settled(p.held_for.schema)]
 
     def patience(self, now: float) -> float:
         """How long the loop may sleep before this has something to do."""

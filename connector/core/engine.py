@@ -37,6 +37,9 @@ from connector.core.records import (
 )
 from connector.core.reject_queue import DeadLetter, RejectQueue
 
+_HELD_SLICES = 16
+"""Of the window: what waited for a schema is prepared in parts of this size, so that its events fit, or nearly."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
@@ -159,22 +162,35 @@ class Engine:
             records = [record for record in records if record.offset() not in settled]
         self.window_records += len(records)
         if partition.held and records:
+            partition.held.extend(records)
             self._hold(partition, records)
             records = []
         return records, len(ahead)
 
     def take_held(self, partition: Partition) -> list[SourceRecord]:
-        """The records that waited for a schema, to be prepared and offered again."""
-        records = list(partition.held)
-        partition.held.clear()
+        """The first of the records that waited for a schema, to be prepared and offered again.
+
+        None while the window is full of what was prepared before: a held record weighs its value alone, and with its
+        event twice that or more.
+        """
         partition.held_for = None
-        self._weigh(partition, -partition.held_bytes)
-        partition.held_bytes = 0
+        bytes_max = self._limits.window.bytes_max
+        only_held = self.window_bytes <= sum(p.held_bytes for p in self.partitions.values())
+        if self.window_bytes > bytes_max and not only_held:
+            return []
+        records: list[SourceRecord] = []
+        taken_bytes = 0
+        while partition.held and taken_bytes <= bytes_max // _HELD_SLICES:
+            records.append(partition.held.popleft())
+            taken_bytes += len(records[-1].value() or b"")
+        partition.held_bytes -= taken_bytes
+        self._weigh(partition, -taken_bytes)
         return records
 
     def offer(self, partition: Partition, records: int, prepared: PreparedRun, now: float) -> None:
         """What became of `records` records of a run that `received` or `take_held` gave."""
         if prepared.rest:
+            partition.held.extendleft(reversed(prepared.rest))
             self._hold(partition, prepared.rest)
             partition.held_for = prepared.wait
         self.prepared_guard.verdicts(len(prepared.entries), len(prepared.rejects), now)
@@ -202,9 +218,9 @@ class Engine:
 
     def _hold(self, partition: Partition, records: Sequence[SourceRecord]) -> None:
         held_bytes = sum([len(record.value() or b"") for record in records])
-        partition.held.extend(records)
         partition.held_bytes += held_bytes
         self._weigh(partition, held_bytes)
+        self.flow.received(len(records), held_bytes)
 
     def _admit(self, partition: Partition, entries: list[Entry], now: float) -> None:
         start = 0

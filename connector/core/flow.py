@@ -42,12 +42,15 @@ class Flow:
     def __init__(self, limits: WindowLimits) -> None:
         self._limits = limits
         self._full_since: float | None = None
-        self._record_bytes = 1024.0  # running mean of what a record holds
+        self._record_bytes = 1024.0  # what a record holds, by those of late
         self.paused = False
         self.pauses = 0
 
     def received(self, records: int, held_bytes: int) -> None:
-        self._record_bytes += 0.1 * (held_bytes / records - self._record_bytes)
+        mean = (
+            held_bytes / records
+        )  # at once up, slowly down: a stretch of large records must not be read as small ones
+        self._record_bytes = max(mean, self._record_bytes + 0.1 * (mean - self._record_bytes))
 
     def decide(
         self, partitions: Collection[Partition], records: int, held_bytes: int, allowed: int | None, now: float

@@ -40,7 +40,7 @@ class Partition:
         self.gone = False
         self.committed = committed  # what the broker confirmed, with its metadata
         self.committed_metadata = ""
-        self.held: deque[SourceRecord] = deque()  # read, not decoded: the schema of the first is being looked up
+        self.held: deque[SourceRecord] = deque()  # read, not decoded: the first waits for a schema, or for room
         self.held_bytes = 0
         self.held_for: SchemaWait | None = None
         self.rejected: set[int] = set()  # offsets whose dead letter is not reported yet

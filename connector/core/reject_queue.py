@@ -55,8 +55,9 @@ class RejectQueue:
         return letter
 
     def reported(self, letter_id: int) -> DeadLetter:
-        """The broker has it."""
+        """The broker has it. What waits need not wait out a back-off that grew while it was away."""
         self._failures = 0
+        self._next_at = 0.0
         self.blocked_since = None
         self.blocked_detail = ""
         return self._written.pop(letter_id)

@@ -85,8 +85,7 @@ class Member:
             return
         self._checked = state
         window = self.limits.window
-        growth = 2 if self.world.slow_schemas else 1  # what waits for a schema has no event yet: it weighs its value
-        bytes_max = growth * window.bytes_max + self.bytes_above_max
+        bytes_max = window.bytes_max + self.bytes_above_max
         self.world.ledger.check_engine(self.engine, window.records_max, bytes_max)
 
     def take_answers(self) -> None:
@@ -227,10 +226,13 @@ class Member:
 
     def _look_up_schemas(self) -> None:
         for partition in list(self.engine.partitions.values()):
-            if partition.held_for is not None and self.world.schema_known(partition.held_for.schema):
-                held = [record for record in self.engine.take_held(partition) if isinstance(record, ModelRecord)]
+            if partition.held_for is not None and not self.world.schema_known(partition.held_for.schema):
+                continue
+            while held := [record for record in self.engine.take_held(partition) if isinstance(record, ModelRecord)]:
                 self._overshoot(held)
                 self._prepare(partition, held)
+                if partition.held_for is not None:
+                    break
 
     # -- commits -----------------------------------------------------------------------------------------------------
 

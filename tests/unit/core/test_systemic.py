@@ -8,11 +8,11 @@ import pytest
 
 from connector.core.batching import BatchLimits
 from connector.core.engine import Engine, EngineLimits, SendRequest, WriteDeadLetter
-from connector.core.flow import WindowLimits
+from connector.core.flow import Flow, WindowLimits
 from connector.core.guard import SAMPLE_RECORDS, GuardLimits, RejectGuard
 from connector.core.pacing import PacingLimits
 from connector.core.partition import Partition
-from connector.core.records import Fault, HttpAnswer, NextOffset, PreparedRun, Reject, TopicPartition
+from connector.core.records import Fault, HttpAnswer, NextOffset, PreparedRun, Reject, SchemaWait, TopicPartition
 from tests.unit.core.records import FakeRecord, entry
 
 OK = HttpAnswer(200, b'{"ok": true}')
@@ -123,6 +123,74 @@ def test_a_letter_that_waits_for_another_ones_report_is_nothing_to_wake_up_for()
     assert due is not None
     assert due > 60.0
     assert len(subject.actions(due)) == 1
+
+
+def test_with_the_first_letter_written_the_others_do_not_wait_out_a_back_off() -> None:
+    subject, one = engine(GuardLimits(1.0, 10**9))
+    give_rejects(subject, one, 3, 0.0)
+    letters = [action.letter.letter_id for action in subject.actions(0.0) if isinstance(action, WriteDeadLetter)]
+    for letter_id in letters[:2]:
+        subject.rejects.failed(letter_id, "down", 1.0)
+    subject.dead_letter_reported(letters[2])
+    assert len(subject.actions(1.0)) == 2
+
+
+def hold(subject: Engine, partition: Partition, count: int, value_bytes: int) -> None:
+    made = [FakeRecord(int(partition.progress.next_offset) + n, value_bytes=b"x" * value_bytes) for n in range(count)]
+    fresh, _ = subject.received(partition, made)
+    if fresh:
+        subject.offer(partition, count, PreparedRun(rest=fresh, wait=SchemaWait("id:1")), 0.0)
+
+
+def prepare_held(subject: Engine, partition: Partition, body_bytes: int, now: float) -> list[int]:
+    """All that the engine lets be prepared now. Gives the offsets."""
+    done: list[int] = []
+    while records := subject.take_held(partition):
+        made = [(r.offset(), None, b"x" * body_bytes, r, len(r.value() or b"") + body_bytes) for r in records]
+        subject.offer(partition, len(made), PreparedRun(entries=made), now)
+        done += [record.offset() for record in records]
+    return done
+
+
+def test_what_waited_for_a_schema_is_prepared_as_far_as_the_window_has_room_for_its_events() -> None:
+    limits = EngineLimits(
+        BatchLimits(1, 10**6, 0.0),
+        WindowLimits(20_000, 1_600_000),
+        PacingLimits(0.2, 30.0, 5),
+        GuardLimits(1.0, 10**9),
+        1000,
+    )
+    subject = Engine(limits, Random(1))
+    one = subject.assign(TopicPartition("orders", 0), NextOffset(0), None)
+    hold(subject, one, 100, 10_000)
+    hold(subject, one, 60, 10_000)  # what comes meanwhile stays behind them
+    assert subject.window_bytes == 1_600_000
+    slice_bytes = 1_600_000 // 16 + 10_000
+    done: list[int] = []
+    for _ in range(50):
+        done += prepare_held(subject, one, 20_000, 0.0)
+        assert subject.window_bytes <= 1_600_000 + 2 * slice_bytes
+        for request in sent(subject, 0.0):
+            subject.answered(request, OK, 0.0)
+    assert done == list(range(160))
+    assert (subject.window_bytes, subject.window_records, one.held_bytes) == (0, 0, 0)
+
+
+def test_a_second_unknown_schema_within_what_was_held_keeps_the_order() -> None:
+    subject, one = engine(GuardLimits(1.0, 10**9))
+    hold(subject, one, 6, 10)
+    records = subject.take_held(one)
+    subject.offer(one, 6, PreparedRun(rest=records[2:], wait=SchemaWait("id:2"), entries=[entry(0), entry(1)]), 0.0)
+    hold(subject, one, 2, 10)
+    assert [record.offset() for record in subject.take_held(one)] == [2, 3, 4, 5, 6, 7]
+
+
+def test_large_records_after_small_ones_are_read_as_large_ones_at_once() -> None:
+    flow = Flow(WindowLimits(20_000, 10**6))
+    flow.received(500, 500 * 100)
+    assert flow.decide([], 0, 0, None, 0.0).records == 500
+    flow.received(10, 10 * 50_000)
+    assert flow.decide([], 10, 500_000, None, 0.0).records == 10
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 503])
