@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from connector.decode.avro_bounds import refusal
+from connector.errors import DecodeError
 
 JSON_DEPTH_MAX = 100
 """Objects and arrays inside each other. Well below what the interpreter's stack allows to those who walk the value."""
@@ -21,6 +22,8 @@ JSON_DEPTH_MAX = 100
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _decode = msgspec.json.Decoder().decode
+_POSITION = re.compile(r" \(byte (\d+)\)$")
+_NOT_FINITE = re.compile(rb"-?(?:NaN|Infinity)\b")
 _STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
@@ -39,8 +42,23 @@ def json_value(text: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise refusal("not_json", f"bytes that are not UTF-8 ({error.reason})", "JSON in UTF-8") from error
     except msgspec.DecodeError as error:  # its text names the position and no content
-        found = f"{len(text)} bytes of which msgspec says: {error}" if text else "no bytes at all"
-        raise refusal("not_json", found, "one JSON text in UTF-8") from error
+        raise _not_json(text, str(error)) from error
+
+
+def _not_json(text: bytes, said: str) -> DecodeError:
+    """msgspec's finding in a reader's words; NaN and Infinity, which many programs write into JSON, by their names."""
+    if not text:
+        return refusal("not_json", "no bytes at all", "one JSON text in UTF-8")
+    position = _POSITION.search(said)
+    if position is not None:
+        at = int(position[1])
+        at -= text[at - 1 : at] == b"-"
+        literal = _NOT_FINITE.match(text, at)
+        if literal is not None:
+            found = f"{literal[0].decode()} at byte {at}, which JSON does not have"
+            return refusal("not_json", found, "a finite number, or null")
+    why = _POSITION.sub(r" at byte \1", said.removeprefix("JSON is malformed: "))
+    return refusal("not_json", f"{len(text)} bytes that are no JSON ({why})", "one JSON text in UTF-8")
 
 
 def _check_depth(text: bytes) -> None:

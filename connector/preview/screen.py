@@ -49,13 +49,17 @@ class Screen:
         self._decoded = decoded
         self._rejects_share_max = rejects_share_max
         self._show_message = show_message
+        self._shown = False
 
     def message(self, record: SourceRecord, judged: Judgement) -> None:
-        head = Text(f"{judged.outcome:<6}", _STYLES[judged.outcome])
+        if self._console.is_terminal and self._shown:
+            self._line(Text())
+        self._shown = True
+        head = Text().append(f"{judged.outcome:<6}", _STYLES[judged.outcome])
         head.append(f"  {safe(_place(record))}", "bold").append(f"  {safe(_why(judged))}")
         self._line(head, 0)
         if self._show_message or judged.outcome != "event":
-            self._line(Text("message: ", "dim").append(self._message_text(record), "not dim"))
+            self._line(Text().append("message: ", "dim").append(self._message_text(record)))
         for fault in judged.faults:
             told = Text(safe(str(fault)))
             told.stylize("bold", 0, len(safe(fault.field or "event")))
@@ -69,7 +73,9 @@ class Screen:
         """The sums, where there is something to sum up."""
         if not tally.messages:
             return
-        self._line(Text(f"\n{_counted(tally.messages, 'message')}", "bold"), 0)
+        if self._shown:
+            self._line(Text())
+        self._line(Text(_counted(tally.messages, "message"), "bold"), 0)
         for row in _rows(tally):
             share = f"{row.messages / tally.messages:8.1%}"
             line = Text(f"{row.messages:>8,} {share}  {'  ' * row.level}").append(safe(row.text), row.style)
@@ -84,7 +90,9 @@ class Screen:
             decoded = self._decoded(record.topic(), record) if record.value() is not None else None
         except DecodeError:
             decoded = None
-        return message_text(record.value(), None if decoded is None else json_bytes(decoded.value))
+        # with blanks between the tokens, where a line can end
+        text = None if decoded is None else msgspec.json.format(json_bytes(decoded.value), indent=0)
+        return message_text(record.value(), text)
 
     def _event(self, event: bytes) -> None:
         text = msgspec.json.format(event, indent=2).decode()
@@ -93,7 +101,9 @@ class Screen:
             self._line(self._json(safe(line[depth:])), _INDENT + depth)
 
     def _line(self, text: Text, indent: int = _INDENT) -> None:
-        if self._console.is_terminal:
+        if not text:
+            self._console.line()
+        elif self._console.is_terminal:
             self._console.print(Padding(text, (0, 0, 0, indent), expand=False))
         else:
             self._console.file.write(f"{' ' * indent}{text.plain}\n")

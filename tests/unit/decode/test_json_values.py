@@ -145,6 +145,25 @@ def test_faults_do_not_quote_the_payload():
         assert "hugh" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'{"a": NaN}', "found NaN at byte 6, which JSON does not have, expected a finite number, or null"),
+        (b'{"a": [1, -Infinity]}', "found -Infinity at byte 10, which JSON does not have"),
+        (b"Infinity", "found Infinity at byte 0,"),
+        (b'{"NaN": xan}', "found 12 bytes that are no JSON (invalid character at byte 8)"),
+        (b"[Infinitys]", "found 11 bytes that are no JSON (invalid character at byte 1)"),
+        (b"[-Infinit", "found 9 bytes that are no JSON (invalid character at byte 2)"),
+        (b'{"a": 1', "found 7 bytes that are no JSON (Input data was truncated)"),
+        (b"", "found no bytes at all"),
+    ],
+)
+def test_the_fault_says_where_it_is_and_what(text, said):
+    with pytest.raises(DecodeError) as refused:
+        json_value(text)
+    assert said in str(refused.value)
+
+
 def test_no_number_becomes_infinite():
     with pytest.raises(DecodeError):
         json_value(b"1.8e308")
