@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench import cost, latency, plot
+from bench import cost, latency, plot, wall
 from bench.recording import RESULTS, record
 from bench.stage import Stage, running_stage
 from bench.systems import BASE, SYSTEMS
@@ -81,7 +81,18 @@ def run_latency(stage: Stage, options: Options) -> None:
         record("latency", latency.figures(found), stage.descriptions)
 
 
-PARTS: Mapping[str, Callable[[Stage, Options], None]] = {"cost": run_cost, "latency": run_latency}
+def run_wall(stage: Stage, options: Options) -> None:
+    found = wall.measure_all(stage, (2.0, 8.0) if options.quick else (5.0, 25.0), options.repetitions, _tell)
+    print(wall.wall_table(found), flush=True)
+    if options.record:
+        record("wall", wall.figures(found), stage.descriptions)
+
+
+PARTS: Mapping[str, Callable[[Stage, Options], None]] = {
+    "cost": run_cost,
+    "latency": run_latency,
+    "wall": run_wall,
+}
 
 
 def _tell(line: str) -> None:

@@ -17,10 +17,11 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from bench.connector_run import connector_command
+from bench.commands import connector_command
 from bench.dataset import PARTITIONS, USERS, create_topic, event_pool, user_key
 from bench.recording import table
 from bench.stage import Stage
+from bench.yardsticks.answers import read_answers
 from bench.yardsticks.cheapest_endpoint import cheapest_endpoint
 from tests.support.broker import wait_for_leaders
 from tests.support.processes import ChildProcess, wait_until
@@ -110,11 +111,9 @@ class Events:
 def _answers(told: Path) -> dict[int, int]:
     """When each number was answered for the first time."""
     found: dict[int, int] = {}
-    for line in told.read_text().splitlines(keepends=True):
-        if line.endswith("\n"):
-            moment, *numbers = line.split()
-            for number in numbers:
-                found.setdefault(int(number), int(moment))
+    for answer in read_answers(told):
+        for number in answer.numbers:
+            found.setdefault(number, answer.nanoseconds)
     return found
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, assert_never
 
 from bench.children import Used, run_child
-from bench.connector_run import Command, connector_command
+from bench.commands import Command, connector_command, program_command
 from bench.dataset import Shape
 from bench.group_progress import GroupProgress
 from bench.stage import Dataset, Stage
@@ -64,19 +63,15 @@ def carry(stage: Stage, system: System, count: int) -> Used:
     topic = stage.topic(Dataset(system.shape, count))
     match system.kind:
         case "program":
-            return run_child(system.key, _program(stage, system, topic, count), stage.directory)
+            more = ["--endpoint", stage.endpoint_url] if system.posts else []
+            command = program_command(stage, system.module, topic, count, *more)
+            return run_child(stage.name(system.key), command, stage.directory)
         case "connector":
             return run_child(stage.name(system.key), connector_command(stage, topic, system.shape), stage.directory)
         case "redpanda-connect":
             return _redpanda_connect(stage, system, topic)
         case _:
             assert_never(system.kind)
-
-
-def _program(stage: Stage, system: System, topic: str, count: int) -> Command:
-    command: Command = [sys.executable, "-m", system.module, "--bootstrap-servers", stage.bootstrap_servers]
-    command += ["--topic", topic, "--count", str(count)]
-    return [*command, "--endpoint", stage.endpoint_url] if system.posts else command
 
 
 def _redpanda_connect(stage: Stage, system: System, topic: str) -> Used:

@@ -3,6 +3,7 @@
 No validation, no order, no retry, no account of what was delivered: what is above this is what the connector adds.
 
     python -m bench.yardsticks.bare_primitives --bootstrap-servers HOST:PORT --topic T --count N [--endpoint URL]
+        [--requests-max N]
 """
 
 from __future__ import annotations
@@ -32,17 +33,18 @@ HEADERS = {
 
 
 class Poster:
-    """One asyncio loop in a thread. At most 16 requests at once: `post` waits for a place."""
+    """One asyncio loop in a thread. At most `requests_max` requests at once: `post` waits for a place."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, requests_max: int) -> None:
         self._url = url
-        self._places = threading.Semaphore(REQUESTS_MAX)
+        self._requests_max = requests_max
+        self._places = threading.Semaphore(requests_max)
         self._loop = asyncio.new_event_loop()
         self._faults: list[str] = []
         self._thread = threading.Thread(target=self._loop.run_forever, name="http")
         self._thread.start()
         self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(limits=httpx.Limits(max_connections=REQUESTS_MAX)),
+            transport=AiohttpTransport(limits=httpx.Limits(max_connections=requests_max)),
             headers=HEADERS,
             timeout=REQUEST_SECONDS,
         )
@@ -53,9 +55,9 @@ class Poster:
 
     def wait(self) -> None:
         """Until nothing is in flight."""
-        for _ in range(REQUESTS_MAX):
+        for _ in range(self._requests_max):
             self._take_place()
-        self._places.release(REQUESTS_MAX)
+        self._places.release(self._requests_max)
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result(REQUEST_SECONDS)
@@ -90,12 +92,13 @@ def commit_last(consumer: Consumer) -> None:
 def main() -> None:
     made = parser("bare_primitives", "Reads a topic and posts it in batches of 100, with nothing around it.")
     made.add_argument("--endpoint", metavar="URL", help="else the cheapest one is started")
+    made.add_argument("--requests-max", type=int, default=REQUESTS_MAX, help="in flight at once")
     arguments = made.parse_args()
     with ExitStack() as cleanup:
         url = arguments.endpoint or cleanup.enter_context(cheapest_endpoint()).url
         consumer = open_consumer(arguments)
         cleanup.callback(consumer.close)
-        poster = Poster(f"{url}/api/custom-events")
+        poster = Poster(f"{url}/api/custom-events", arguments.requests_max)
         cleanup.callback(poster.close)
         wanted = events_to_read(consumer, arguments.topic, arguments.count)
         deadline = time.monotonic() + arguments.seconds_max

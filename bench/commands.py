@@ -1,4 +1,4 @@
-"""The connector as the benchmarks start it: `run --stop-at-end`, default settings but for the addresses."""
+"""What the benchmarks start: the connector with default settings but for the addresses, and programs of their own."""
 
 from __future__ import annotations
 
@@ -51,3 +51,9 @@ def connector_command(
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     command: Command = [sys.executable, "-m", "connector", "run", "-c", path]
     return [*command, "--stop-at-end"] if stop_at_end else command
+
+
+def program_command(stage: Stage, module: str, topic: str, count: int, *more: str) -> Command:
+    """A yardstick or a peer that is a program of the benchmark's own."""
+    where = ["--bootstrap-servers", stage.bootstrap_servers, "--topic", topic, "--count", str(count)]
+    return [sys.executable, "-m", module, *where, *more]
