@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
 
 from connector.cli.output import colours
+from connector.dlq.choosing import IN_WORDS, Account, Chosen, Rules
 from connector.dlq.sums import Sums
 
 _ROWS_MAX = 15
@@ -90,6 +91,46 @@ def _show_counts(title: str, counts: Mapping[str, int]) -> None:
 
 def _descending(row: tuple[str, int]) -> tuple[int, str]:
     return -row[1], row[0]
+
+
+def show_chosen(chosen: Iterable[Chosen]) -> None:
+    """A line for each letter that would be sent."""
+    for letter, message in chosen:
+        size = len(message.value() or b"")
+        place = f"{message.topic()}[{message.partition()}]"
+        print(printable(f"{letter.position}  to {place}, replay {letter.replays + 1}, {size:,} bytes"))
+
+
+def show_plan(account: Account, rules: Rules) -> None:
+    """What a replay would do."""
+    print(_bold(f"{account.selected:,} of {account.read:,} dead letters would be sent"))
+    for topic, count in account.topics.most_common():
+        print(f"  {count:,} from {printable(topic)}")
+    _show_left(account, rules)
+    print("dry run: nothing was sent, nothing was marked")
+
+
+def show_outcome(account: Account, rules: Rules) -> None:
+    """What a replay did; the last line has the sums."""
+    _show_left(account, rules)
+    unsent = account.selected - account.replayed - account.rejected_again
+    if unsent:
+        print(f"  {unsent:,} were chosen and not settled: the next replay takes them")
+    print(
+        f"{account.selected:,} selected, {account.replayed:,} replayed, "
+        f"{account.skipped.total():,} skipped, {account.rejected_again:,} rejected again"
+    )
+
+
+def _show_left(account: Account, rules: Rules) -> None:
+    if account.not_matching:
+        print(f"  {account.not_matching:,} do not match the filters")
+    for why, count in account.skipped.most_common():
+        limit = f" (now {rules.replays_max})" if why == "replays_max" else ""
+        print(f"  {count:,} {IN_WORDS[why]}{limit}")
+        if why == "would_be_rejected":
+            for reason, of_them in account.rejections.most_common():
+                print(f"    {of_them:,} {reason}")
 
 
 def show_letter(view: Mapping[str, Any], *, first: bool) -> None:

@@ -29,19 +29,22 @@ class DeadLetterTopic:
         self._admin = AdminClient(dict(self._connection))
         self.topic = topic or dead_letter_topic(settings)
         self.ledger_topic = ledger_topic(self.topic)
-        present = self._present()
-        if self.topic not in present:
+        self._present = self._topics()
+        if self.topic not in self._present:
             where = settings.kafka.bootstrap_servers
             expected = "expected the topic that the job writes to (it makes it when it starts), or --dead-letter-topic"
             raise SettingsError([f"dead_letters.topic: {self.topic} does not exist on {where}; {expected}"])
-        self.has_ledger = self.ledger_topic in present
+        self.has_ledger = self.ledger_topic in self._present
 
-    def _present(self) -> set[str]:
+    def _topics(self) -> set[str]:
         try:
             return set(self._admin.list_topics(timeout=_ASK_SECONDS).topics)
         except KafkaException as error:
             where = self._settings.kafka.bootstrap_servers
             raise StartError(f"the cluster at {where} does not answer: {error.args[0].str()}") from error
+
+    def exists(self, topic: str) -> bool:
+        return topic in self._present
 
     def read(self, starts: Mapping[int, int] | None = None) -> TopicReader:
         """All of it; with `starts` only those partitions, from those offsets on."""

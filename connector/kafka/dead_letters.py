@@ -63,6 +63,8 @@ class DeadLetters:
         self._producer = Producer(dict(properties))
         self._suspects: deque[_Suspect] = deque()  # refused for their size: each is tried alone
         self._failure: BaseException | None = None
+        self.written = 0
+        """Letters that the broker has acknowledged."""
 
     def write(self, letter: DeadLetter, traceparent: str | None) -> None:
         """Gives it to the producer; the listener hears the report, or that it was not taken."""
@@ -112,6 +114,7 @@ class DeadLetters:
         def report(error: KafkaError | None, _message: Message) -> None:
             try:
                 if error is None:
+                    self.written += 1
                     self._listener.dead_letter_reported(attempt.letter.letter_id)
                 else:
                     self._refused(attempt, error, alone=alone)

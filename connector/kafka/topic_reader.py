@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
@@ -58,7 +58,7 @@ class TopicReader:
         """By partition, what is read next."""
         self.ends: dict[int, int] = {}
         """By partition, the last stable offset at the start."""
-        self._paused: set[int] = set()
+        self._paused: set[int] = set()  # read to the end
         try:
             self._find(starts)
         except KafkaException as error:
@@ -138,6 +138,13 @@ class TopicReader:
         assigned = {place.partition for place in self._consumer.assignment()}
         self._consumer.pause([KafkaTopicPartition(self.topic, p) for p in done & assigned])
         self._paused |= done
+
+    def pause(self, partitions: Iterable[int]) -> None:
+        """Nothing of these is read until `resume`, whatever is in the client's queue."""
+        self._consumer.pause([KafkaTopicPartition(self.topic, p) for p in set(partitions) - self._paused])
+
+    def resume(self, partitions: Iterable[int]) -> None:
+        self._consumer.resume([KafkaTopicPartition(self.topic, p) for p in set(partitions) - self._paused])
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._FATAL or error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:

@@ -1,0 +1,157 @@
+"""Which letters a replay takes, and why not the others: a closed set, counted.
+
+Looks at one letter at a time, in order. Takes one whose message the settings would accept now, unless `everything`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from connector.core.records import SourceRecord
+from connector.dlq.ledger import Ledger
+from connector.dlq.letter import Letter, Message
+from connector.dlq.selection import Selection
+from connector.preview.judge import Judge
+
+Why: TypeAlias = Literal[
+    "replayed_before",
+    "other_group",
+    "replays_max",
+    "pointer",
+    "no_origin",
+    "no_such_topic",
+    "would_be_skipped",
+    "would_be_rejected",
+]
+
+IN_WORDS: dict[Why, str] = {
+    "replayed_before": "were replayed before",
+    "other_group": "were refused by another consumer group, whose settings decide about them (--group)",
+    "replays_max": "were replayed so often already (--replays-max): mend the cause first",
+    "pointer": "only point at a message that was too large for the dead-letter topic",
+    "no_origin": "do not say which topic they came from (--origin-topic)",
+    "no_such_topic": "came from a topic that does not exist any more",
+    "would_be_skipped": "would be skipped by today's settings",
+    "would_be_rejected": "would be rejected again by today's settings (--all takes them, too)",
+}
+
+
+class Chosen(NamedTuple):
+    """A letter that is to be sent again."""
+
+    letter: Letter
+    message: Message
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of the letters of one replay: read = not_matching + skipped + selected."""
+
+    read: int = 0
+    not_matching: int = 0
+    selected: int = 0
+    skipped: Counter[Why] = field(default_factory=Counter)
+    rejections: Counter[str] = field(default_factory=Counter)
+    """Of those that would be rejected: by stage and reason."""
+    topics: Counter[str] = field(default_factory=Counter)
+    """Of those selected: where they came from."""
+    replayed: int = 0
+    """Written to the source topic, or accepted by the endpoint."""
+    rejected_again: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "selected": self.selected,
+            "replayed": self.replayed,
+            "skipped": self.skipped.total(),
+            "rejected_again": self.rejected_again,
+            "not_matching": self.not_matching,
+            "skipped_by": dict(self.skipped),
+            "rejected_by": dict(self.rejections),
+            "by_topic": dict(self.topics),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    selection: Selection
+    group: str
+    """Letters of other groups are theirs, unless the selection names groups."""
+    replays_max: int
+    everything: bool = False
+    """Those that the settings would refuse, too."""
+    origin_topic: str | None = None
+    skips_are_sent: bool = False
+    """With `everything`, what the settings would skip is sent as well: somebody else may read the topic."""
+
+
+class Choosing:
+    def __init__(
+        self,
+        rules: Rules,
+        ledger: Ledger,
+        judge: Judge,
+        clock: Callable[[], float],
+        topic_exists: Callable[[str], bool],
+    ) -> None:
+        self._rules = rules
+        self.ledger = ledger
+        self._judge = judge
+        self._clock = clock
+        self._topic_exists = topic_exists
+        self.account = Account()
+
+    def choose(self, records: Iterable[SourceRecord]) -> list[Chosen]:
+        """Raises RegistryUnavailable: what cannot be judged is neither taken nor left."""
+        chosen = []
+        for record in records:
+            letter = Letter(record)
+            if not self._rules.selection.matches(letter):
+                self.account.not_matching += 1
+            else:
+                message = Message(letter, self._rules.origin_topic)
+                why = self._why_not(letter, message)
+                if why is None:
+                    self.account.selected += 1
+                    self.account.topics[message.topic()] += 1
+                    chosen.append(Chosen(letter, message))
+                else:
+                    self.account.skipped[why] += 1
+            self.account.read += 1
+        return chosen
+
+    def _why_not(self, letter: Letter, message: Message) -> Why | None:
+        rules, facts = self._rules, letter.facts
+        if letter.position in self.ledger:
+            return "replayed_before"
+        if (
+            not rules.selection.groups
+            and facts.group not in (None, rules.group)
+            and facts.writer == "airship-connector"
+        ):
+            return "other_group"
+        if letter.replays >= rules.replays_max:
+            return "replays_max"
+        if letter.is_pointer:
+            return "pointer"
+        if not message.topic():
+            return "no_origin"
+        if not self._topic_exists(message.topic()):
+            return "no_such_topic"
+        return self._verdict(message)
+
+    def _verdict(self, message: Message) -> Why | None:
+        rules = self._rules
+        if rules.everything and rules.skips_are_sent:
+            return None
+        judgement = self._judge.judge(message.topic(), message, self._clock())
+        if judgement.outcome == "skip":
+            return "would_be_skipped"
+        if judgement.outcome == "reject" and not rules.everything:
+            assert judgement.reject is not None
+            self.account.rejections[f"{judgement.reject.stage}, {judgement.reject.reason}"] += 1
+            return "would_be_rejected"
+        return None

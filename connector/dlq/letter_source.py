@@ -1,0 +1,95 @@
+"""What the loop reads in a replay to the endpoint: the chosen letters, and marks in the place of commits.
+
+Owns which chosen letters are not settled yet. A letter is marked when the engine's plan says that it is settled: by a
+200, or by the report of the dead letter that its second refusal became.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable
+
+from connector.core.engine import CommitItem
+from connector.core.records import NextOffset, SourceRecord, TopicPartition
+from connector.dlq.again import Again
+from connector.dlq.choosing import Choosing
+from connector.dlq.letter import Position
+from connector.dlq.remembering import RememberingProducer
+from connector.kafka.source import Assigned, CommitAnswer, Listener
+from connector.kafka.topic_reader import TopicReader
+
+
+class LetterSource:
+    """Fulfils RecordSource. All partitions are assigned at once, and none is ever revoked."""
+
+    def __init__(
+        self, reader: TopicReader, choosing: Choosing, producer: RememberingProducer, listener: Listener
+    ) -> None:
+        self._reader = reader
+        self._choosing = choosing
+        self._producer = producer
+        self._listener = listener
+        self._open: dict[int, dict[int, None]] = {partition: {} for partition in reader.ends}
+        self.settled = 0
+        """Chosen letters that are settled and marked."""
+
+    def start(self) -> None:
+        names = [(TopicPartition(self._reader.topic, p), offset) for p, offset in self._reader.next_offsets.items()]
+        self._listener.assigned([Assigned(name, NextOffset(offset), None, 0) for name, offset in names])
+
+    @property
+    def committing(self) -> bool:
+        return False
+
+    def read(
+        self, count: int, seconds: float, holder_of: Callable[[TopicPartition], object | None]
+    ) -> list[tuple[TopicPartition, list[SourceRecord]]]:
+        runs: dict[TopicPartition, list[SourceRecord]] = {}
+        for chosen in self._choosing.choose(self._reader.read(count, seconds)):
+            name = TopicPartition(self._reader.topic, chosen.letter.position.partition)
+            if holder_of(name) is not None:
+                self._open[name.partition][chosen.letter.position.offset] = None
+                runs.setdefault(name, []).append(Again(chosen))
+        return list(runs.items())
+
+    def serve(self) -> None:
+        """No group, no heartbeat, no callback."""
+
+    def pause(self, names: Iterable[TopicPartition]) -> None:
+        self._reader.pause(name.partition for name in names)
+
+    def resume(self, names: Iterable[TopicPartition]) -> None:
+        self._reader.resume(name.partition for name in names)
+
+    def positions(self, names: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        return {name: self._reader.next_offsets[name.partition] for name in names}
+
+    def end_of(self, name: TopicPartition, seconds: float) -> NextOffset | None:  # noqa: ARG002  nobody is asked
+        return NextOffset(self._reader.ends[name.partition])
+
+    def commit(self, plan: list[CommitItem]) -> None:
+        """Marks what is settled, in a transaction that this waits for. Raises StartError when that is refused."""
+        marks = [Position(item.partition.name.partition, offset) for item in plan for offset in self._settled(item)]
+        if marks:
+            self._producer.send([], self._choosing.ledger, marks)
+            for partition, offset in marks:
+                del self._open[partition][offset]
+            self.settled += len(marks)
+        self._listener.commit_answered(CommitAnswer(plan, [], membership_lost=False, metadata_refused=False))
+
+    def _settled(self, item: CommitItem) -> list[int]:
+        ahead = item.partition.progress.settled_ahead()
+        starts = [r.start for r in ahead]
+
+        def beyond(offset: int) -> bool:
+            place = bisect_right(starts, offset) - 1
+            return place >= 0 and offset < ahead[place].end
+
+        offsets = self._open[item.partition.name.partition]
+        return [offset for offset in offsets if offset < item.position or beyond(offset)]
+
+    def ask_commit(self) -> None:
+        """Every commit is answered at once."""
+
+    def close(self) -> None:
+        self._reader.close()

@@ -1,0 +1,120 @@
+"""The producer of a replay: what is sent again and the mark that it was, in one transaction.
+
+Its transactional id is the group's, so a second replay of the same group fences the first one off. A transaction that
+is not committed leaves nothing: neither a message that readers of committed data see, nor a mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from connector.core.records import SourceRecord
+from connector.dlq.facts import Headers
+from connector.dlq.ledger import Ledger
+from connector.dlq.letter import Position
+from connector.errors import StartError
+from connector.kafka.properties import producer_properties
+from connector.settings import Settings
+
+_TRANSACTION_MS = 15_000
+"""A broker ends the transaction of a replay that was killed after this time; until then readers of committed data
+wait behind it, unless another replay begins, which ends it at once."""
+_ANSWER_SECONDS = 20.0
+_ASK_SECONDS = 10.0
+_FENCED = {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED}
+
+
+def transactional_id(settings: Settings) -> str:
+    return f"{settings.kafka.group_id}.replay"
+
+
+class RememberingProducer:
+    """Raises StartError for whatever keeps it from going on: nothing of the open transaction is sent then.
+
+    The ledger is to be read after this is made: from then on no other replay of the group changes it.
+    """
+
+    def __init__(self, settings: Settings, ledger_topic: str) -> None:
+        self._ledger_topic = ledger_topic
+        self._refusal: str | None = None
+        self._partitions: dict[str, int] = {}
+        properties = producer_properties(settings)
+        self._id = transactional_id(settings)
+        self._producer = Producer(
+            {
+                **properties,
+                "transactional.id": self._id,
+                "transaction.timeout.ms": _TRANSACTION_MS,
+                "message.timeout.ms": _TRANSACTION_MS,  # a transaction cannot wait longer for its messages
+            }
+        )
+        try:
+            self._producer.init_transactions(_ANSWER_SECONDS)
+        except KafkaException as error:
+            raise self._trouble(error) from error
+
+    def partitions_of(self, topic: str) -> int:
+        """0 for a topic that does not exist. Asked once, and before anything is sent there: a producer that does not
+        know the leaders yet may reorder what it holds back."""
+        if topic not in self._partitions:
+            try:
+                found = self._producer.list_topics(topic, timeout=_ASK_SECONDS).topics[topic]
+            except KafkaException as error:
+                raise self._trouble(error) from error
+            self._partitions[topic] = 0 if found.error is not None else len(found.partitions)
+        return self._partitions[topic]
+
+    def send(self, messages: Iterable[tuple[SourceRecord, Headers]], ledger: Ledger, marks: Iterable[Position]) -> None:
+        """One transaction: the messages to the topics and partitions that they name, and the marks.
+
+        A partition that its topic has not got is chosen by the key, as Java's clients do.
+        """
+        try:
+            self._producer.begin_transaction()
+            for message, headers in messages:
+                partition = message.partition()
+                known = 0 <= partition < self.partitions_of(message.topic())
+                self._produce(message.topic(), message.key(), message.value(), headers, partition if known else -1)
+            ledger.mark(marks)
+            for key, value in ledger.take_changes():
+                self._produce(self._ledger_topic, key, value, [], -1)
+            self._producer.commit_transaction(_ANSWER_SECONDS)
+        except KafkaException as error:
+            raise self._trouble(error) from error
+
+    def _produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, partition: int) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    topic,
+                    value,
+                    key,
+                    partition,
+                    on_delivery=self._reported,
+                    headers=headers,  # type: ignore[arg-type]  # a list is invariant, and this one is read only
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                self._producer.poll(0)
+                return
+
+    def _reported(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and error.code() != KafkaError._PURGE_QUEUE and self._refusal is None:
+            self._refusal = f"{message.topic()}: {error.str()}"
+
+    def _trouble(self, error: KafkaException) -> StartError:
+        fault = error.args[0]
+        if fault.code() in _FENCED:
+            return StartError(f"another replay of this group has begun (transactional id {self._id}): this one stops")
+        if fault.txn_requires_abort():
+            self._abort()
+        return StartError(f"the replay cannot go on: {self._refusal or fault.str()} (transactional id {self._id})")
+
+    def _abort(self) -> None:
+        try:
+            self._producer.abort_transaction(_ANSWER_SECONDS)
+        except KafkaException as error:  # the broker ends it after its time-out
+            self._refusal = self._refusal or str(error.args[0].str())
