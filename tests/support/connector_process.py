@@ -31,6 +31,17 @@ def settings_for(
     }
 
 
+def answer_of(port: int, path: str) -> tuple[int, str]:
+    """(status, body) of a page of this machine; (0, reason) while nothing listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        return 0, str(error)
+
+
 class Connector:
     """One member of the group. Start it more than once with the same settings to have several."""
 
@@ -55,13 +66,7 @@ class Connector:
 
     def get(self, path: str) -> tuple[int, str]:
         """(status, body) of an admin page; (0, reason) while nothing listens."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-            return 0, str(error)
+        return answer_of(self.admin_port, path)
 
     def wait_ready(self, timeout_seconds: float = 30.0) -> None:
         wait_until(lambda: self.get("/readyz")[0] == 200, timeout_seconds, "the connector to be ready", self.process)
