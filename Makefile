@@ -19,11 +19,11 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' connector/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 comma := ,
 # The cheap ones first: what is broken is told early.
-TESTS := $(wildcard $(addprefix tests/,unit contract simulation chart image integration chaos))
+TESTS := $(wildcard $(addprefix tests/,unit contract simulation chart image integration limits chaos))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format simulate chaos bench image test-chart test-cluster docs requirements clean
+.PHONY: help install demo test lint format simulate chaos limits bench image test-chart test-cluster docs requirements clean
 
 help: ## these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -70,6 +70,9 @@ simulate: $(VENV)/.dev ## seeded worlds: make simulate WORLDS=10000 SEED=1
 
 chaos: $(VENV)/.dev ## real processes killed on a real broker
 	$(BIN)/python -m tests.chaos
+
+limits: $(VENV)/.dev ## millions of events through trouble: memory, pauses, polling
+	$(BIN)/python -m tests.limits
 
 bench: $(VENV)/.dev ## what an event costs, beside the yardsticks
 	$(BIN)/python -m bench

@@ -12,7 +12,7 @@ from connector.core.flow import Flow, WindowLimits
 from connector.core.guard import SAMPLE_RECORDS, GuardLimits, RejectGuard
 from connector.core.pacing import PacingLimits
 from connector.core.partition import Partition
-from connector.core.records import Fault, HttpAnswer, NextOffset, PreparedRun, Reject, SchemaWait, TopicPartition
+from connector.core.records import Entry, Fault, HttpAnswer, NextOffset, PreparedRun, Reject, SchemaWait, TopicPartition
 from tests.unit.core.records import FakeRecord, entry
 
 OK = HttpAnswer(200, b'{"ok": true}')
@@ -146,7 +146,9 @@ def prepare_held(subject: Engine, partition: Partition, body_bytes: int, now: fl
     """All that the engine lets be prepared now. Gives the offsets."""
     done: list[int] = []
     while records := subject.take_held(partition):
-        made = [(r.offset(), None, b"x" * body_bytes, r, len(r.value() or b"") + body_bytes) for r in records]
+        made: list[Entry] = [
+            (r.offset(), None, b"x" * body_bytes, r, len(r.value() or b"") + body_bytes) for r in records
+        ]
         subject.offer(partition, len(made), PreparedRun(entries=made), now)
         done += [record.offset() for record in records]
     return done
