@@ -11,30 +11,18 @@ run was a quick one or left systems out.
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-from bench import cost, latency, plot, wall
-from bench.recording import RESULTS, record
-from bench.stage import Stage, running_stage
+from bench.parts import PARTS, Options, tell
+from bench.stage import running_stage
 from bench.systems import BASE, SYSTEMS
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    quick: bool
-    repetitions: int
-    systems: tuple[str, ...]
-    record: bool
 
 
 def main() -> None:
     options, parts = _read_arguments()
     with running_stage() as stage:
-        _tell(", ".join(f"{name}: {what}" for name, what in stage.descriptions.items()))
+        tell(", ".join(f"{name}: {what}" for name, what in stage.descriptions.items()))
         for name in parts:
-            _tell(f"-- {name}")
+            tell(f"-- {name}")
             PARTS[name](stage, options)
 
 
@@ -61,42 +49,6 @@ def _read_arguments() -> tuple[Options, list[str]]:
         record=not arguments.quick and not arguments.only,
     )
     return options, arguments.parts or (["cost"] if arguments.only else list(PARTS))
-
-
-def run_cost(stage: Stage, options: Options) -> None:
-    sizes = (50_000, 250_000) if options.quick else (200_000, 1_000_000)
-    compared = cost.compare(stage, options.systems, sizes, options.repetitions, _tell)
-    print(cost.cost_table(compared), flush=True)
-    if options.record:
-        record("cost", {"events": list(sizes), **compared.figures()}, stage.descriptions)
-        plot.plot_costs(compared, RESULTS / "cost.png")
-
-
-def run_latency(stage: Stage, options: Options) -> None:
-    found = latency.measure_all(
-        stage, [(1000, 5.0), (10, 10.0)] if options.quick else [(1000, 30.0), (10, 60.0)], _tell
-    )
-    print(latency.latency_table(found), flush=True)
-    if options.record:
-        record("latency", latency.figures(found), stage.descriptions)
-
-
-def run_wall(stage: Stage, options: Options) -> None:
-    found = wall.measure_all(stage, (2.0, 8.0) if options.quick else (5.0, 25.0), options.repetitions, _tell)
-    print(wall.wall_table(found), flush=True)
-    if options.record:
-        record("wall", wall.figures(found), stage.descriptions)
-
-
-PARTS: Mapping[str, Callable[[Stage, Options], None]] = {
-    "cost": run_cost,
-    "latency": run_latency,
-    "wall": run_wall,
-}
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
