@@ -44,6 +44,16 @@ class Progress:
     lag: int | None
 
 
+def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="airship-connector-demo-")
+    except FileNotFoundError as error:  # so says the library where it finds none
+        raise StartError(
+            "found no directory for temporary files that can be written, expected one: name it in TMPDIR, or give the "
+            "container one (docker run --tmpfs /tmp)"
+        ) from error
+
+
 class Demo:
     """One run, with topics and a group of its own."""
 
@@ -63,7 +73,7 @@ class Demo:
         with ExitStack() as stack:
             bootstrap = self._broker(stack)
             sandbox = stack.enter_context(running_sandbox(SandboxOptions(keep=self._count * 2)))
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="airship-connector-demo-")))
+            directory = Path(stack.enter_context(_temporary_directory()))
             (directory / f"order.{SCHEMA_ID}.avsc").write_text(json.dumps(SCHEMA), encoding="utf-8")
             produced = self._produce(bootstrap)
             self._deliver(bootstrap, sandbox, directory, len(produced))
