@@ -188,10 +188,8 @@ is, the program says better than a pod that does not start; and what the release
         path: user.key
 {{- end }}
 {{- end }}
-{{- if or (not $settings) $values.settingsCheck.withExtraVolumes }}
 {{- with $values.extraVolumes }}
 {{ toYaml . }}
-{{- end }}
 {{- end }}
 {{- end }}
 
@@ -238,10 +236,8 @@ volumeMounts:
     readOnly: true
   {{- end }}
   {{- end }}
-  {{- if or (not $settings) $values.settingsCheck.withExtraVolumes }}
   {{- with $values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
-  {{- end }}
   {{- end }}
 {{- end }}
 

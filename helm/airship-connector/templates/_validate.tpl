@@ -91,6 +91,9 @@ sasl.oauthbearer.assertion.private.key.pem
   {{- if not .Values.strimzi.clusterName }}
     {{- $faults = append $faults "strimzi.clusterName: missing; expected the name of the Kafka resource" }}
   {{- end }}
+  {{- if eq (include "airship-connector.strimzi.user" .) (include "airship-connector.credentialsSecret" .) }}
+    {{- $faults = append $faults "strimzi.user.name: found the name of the credentials' secret, which Strimzi would overwrite; expected another" }}
+  {{- end }}
   {{- if and .Values.strimzi.user.create (include "airship-connector.hasPattern" .) (not .Values.strimzi.user.topicPrefixes) }}
     {{- $faults = append $faults "strimzi.user.topicPrefixes: missing; a route has topics_pattern, and rights are given by prefix" }}
   {{- end }}
