@@ -104,7 +104,7 @@ def avro_of(text: bytes, schema: Writing) -> bytes:
     try:
         value = _fitting(json.loads(text, parse_float=Decimal), schema.resolved.schema, schema.resolved.named)
         out = BytesIO()
-        schemaless_writer(out, parse_schema(schema.text), value)
+        schemaless_writer(out, parse_schema(schema.text), value, strict_allow_default=True)
     except _UNWRITABLE as error:
         raise UnreadableAvro(f"found a value that does not fit the schema ({type(error).__name__}: {error})") from None
     return schema.framed(out.getvalue())
@@ -120,7 +120,7 @@ def _fitting(value: Any, schema: Any, named: dict[str, Any]) -> Any:
             return value if branch is None else _fitting(value, branch, named)
         case {"type": "record", "fields": fields} if isinstance(value, dict):
             types = {field["name"]: field["type"] for field in fields}
-            return {name: _fitting(item, types[name], named) for name, item in value.items() if name in types}
+            return {name: _fitting(item, types.get(name, "null"), named) for name, item in value.items()}
         case {"type": "array", "items": items} if isinstance(value, list):
             return [_fitting(item, items, named) for item in value]
         case {"type": "map", "values": values} if isinstance(value, dict):
@@ -158,9 +158,12 @@ def _branch(value: Any, branches: list[Any], named: dict[str, Any]) -> Any | Non
 
 def _object_branch(value: dict[str, Any], kinds: list[tuple[str, Any]], named: dict[str, Any]) -> Any | None:
     for kind, branch in kinds:
-        schema = named[branch] if isinstance(branch, str) else branch
-        if kind == "map" or (kind == "record" and value.keys() <= {field["name"] for field in schema["fields"]}):
+        if kind == "map":
             return branch
+        if kind == "record":
+            fields = (named[branch] if isinstance(branch, str) else branch)["fields"]
+            if value.keys() <= {field["name"] for field in fields}:
+                return branch
     return None
 
 
