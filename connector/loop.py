@@ -190,16 +190,19 @@ class Loop:
         name, reason, operation_id = _told(report, item.answer)
         batch_id = report.batch.batch_id
         self._telemetry.batch_answered(
-            batch_id, name, item.seconds, status=status, reason=reason, operation_id=operation_id
+            batch_id,
+            name,
+            item.seconds,
+            status=status,
+            reason=reason,
+            operation_id=operation_id,
+            detail=getattr(report.outcome, "detail", None),
         )
         if name == "delivered":
             self.last_delivery = now
             runs = [entries for partition, entries in report.runs if not partition.gone]
             self._telemetry.batch_delivered(runs)
             self._telemetry.settled("delivered", sum(map(len, runs)))
-        elif name != "refused":
-            detail = getattr(report.outcome, "detail", "")
-            log.warning("request without success", outcome=name, reason=reason, detail=detail, status=status)
         if report.stale_events:
             self._telemetry.answers_stale(report.stale_events)
         if report.rejects:
@@ -214,8 +217,8 @@ class Loop:
             self._telemetry.settled("dead_lettered", 1)
 
     def dead_letter_failed(self, letter_id: int, detail: str) -> None:
-        log.warning("the dead-letter topic cannot be written", topic=self.dead_letters.topic, detail=detail)
-        self.engine.rejects.failed(letter_id, detail, time.monotonic())
+        letter = self.engine.rejects.failed(letter_id, detail, time.monotonic())
+        self._telemetry.dead_letter_reported(letter.partition.name, letter.offset, self.dead_letters.topic, detail)
 
     def dead_letter_not_taken(self, letter_id: int) -> None:
         self.engine.rejects.not_taken(letter_id, time.monotonic())
@@ -237,8 +240,6 @@ class Loop:
         error = answer.failed[0][1] if answer.failed else None
         names = [item.partition.name for item in answer.done] + [item.partition.name for item, _ in answer.failed]
         self._telemetry.committed(names, seconds, error)
-        if answer.failed:
-            log.warning("a commit failed and is offered again", partitions=len(answer.failed), detail=error)
         if answer.metadata_refused:
             self.engine.metadata_refused = True
         self._membership_lost = answer.membership_lost
@@ -251,15 +252,11 @@ class Loop:
             self.engine.assign(item.name, item.position, item.metadata)
             if item.expired:
                 self._telemetry.expired(item.name, item.expired)
-                log.error(
-                    "retention deleted records that were not delivered", topic=item.name.topic, records=item.expired
-                )
         names = [item.name for item in partitions]
         if names and (self.stopping or self.engine.flow.paused):
             self.source.pause(names)
             self._mark([self.engine.partitions[name] for name in names], paused=True)
         self._telemetry.rebalanced("assigned", names)
-        log.info("partitions assigned", count=len(names), held=len(self.engine.partitions))
 
     def revoked(self, names: list[TopicPartition]) -> None:
         """What is in flight of these is waited for; what is not sent yet is the next owner's."""
@@ -267,12 +264,10 @@ class Loop:
             self.drain(names, time.monotonic() + self._settings.drain_seconds, self.source.ask_commit)
         self.engine.drop(names)
         self._telemetry.rebalanced("revoked", names)
-        log.info("partitions revoked", count=len(names), held=len(self.engine.partitions))
 
     def lost(self, names: list[TopicPartition]) -> None:
         self.engine.drop(names)
         self._telemetry.rebalanced("lost", names)
-        log.warning("partitions lost", count=len(names), held=len(self.engine.partitions))
 
     def drain(self, names: Collection[TopicPartition], deadline: float, serve: Callable[[], None]) -> None:
         """Sends nothing more, waits for answers and reports of these partitions, and commits."""

@@ -67,20 +67,22 @@ class RejectQueue:
         self._keep(letter_id)
         self._next_at = now + 0.01
 
-    def failed(self, letter_id: int, detail: str, now: float) -> None:
+    def failed(self, letter_id: int, detail: str, now: float) -> DeadLetter:
         """The topic cannot be written. The record is kept and tried again."""
-        self._keep(letter_id)
+        letter = self._keep(letter_id)
         self.blocked_since = self.blocked_since if self.blocked_since is not None else now
         self.blocked_detail = detail
         self._next_at = now + min(_RETRY_SECONDS_MAX, _RETRY_SECONDS_FIRST * 2.0 ** min(self._failures, 10))
         self._failures += 1
         self._unblock_if_empty()
+        return letter
 
-    def _keep(self, letter_id: int) -> None:
+    def _keep(self, letter_id: int) -> DeadLetter:
         """One that was not written is tried again, unless it is the next owner's by now."""
         letter = self._written.pop(letter_id)
         if not letter.partition.gone:
             self.waiting.appendleft(letter)
+        return letter
 
     def outstanding_of(self, partitions: set[Partition], *, held_back: bool) -> bool:
         """Whether a report is due for one of these, or one is still to be written while the topic works.

@@ -52,6 +52,7 @@ class Assigned(NamedTuple):
 class CommitAnswer:
     done: list[CommitItem]
     failed: list[tuple[CommitItem, str]]
+    """With the error's name and what it says."""
     membership_lost: bool
     metadata_refused: bool
 
@@ -238,7 +239,7 @@ class Source:
         self._listener.commit_answered(
             CommitAnswer(
                 done,
-                [(item, fault.str()) for item, fault in failed],
+                [(item, f"{fault.name()}: {fault.str()}") for item, fault in failed],
                 membership_lost=bool(codes & _MEMBERSHIP_LOST),
                 metadata_refused=bool(codes & _METADATA_REFUSED),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from opentelemetry.trace import SpanContext
@@ -43,6 +43,7 @@ class LiveTelemetry(Telemetry):
         self._time = time_seconds
         self._settled: dict[str, int] = {}
         self._rejects: dict[tuple[Stage, Reason], RejectCount] = {}
+        self._letters: dict[tuple[TopicPartition, int], float] = {}  # to be written, and since when
         self._new_rejects: Tally[tuple[Stage, Reason]] = Tally()
         self._read = self._rejected = self._requests = 0
         self._samples: deque[tuple[float, int, int, int, int]] = deque()
@@ -81,6 +82,7 @@ class LiveTelemetry(Telemetry):
         status: int | None,
         reason: str | None = None,
         operation_id: str | None = None,
+        detail: str | None = None,
     ) -> None:
         error_type = _error_type(outcome, status, reason)
         context = None
@@ -94,11 +96,22 @@ class LiveTelemetry(Telemetry):
         if outcome == "retry":
             self._registry.retried.add(1, (reason or "unknown",))
             self._log.warning(
-                "request failed, will be sent again", trace=context, batch=batch_id, status=status, reason=reason
+                "request failed, will be sent again",
+                trace=context,
+                batch=batch_id,
+                status=status,
+                reason=reason,
+                detail=detail,
             )
         elif outcome != "delivered":
             self._log.warning(
-                "request not accepted", trace=context, batch=batch_id, outcome=outcome, status=status, reason=reason
+                "request not accepted",
+                trace=context,
+                batch=batch_id,
+                outcome=outcome,
+                status=status,
+                reason=reason,
+                detail=detail,
             )
         else:
             self._log.debug("batch delivered", trace=context, batch=batch_id, operation_id=operation_id)
@@ -144,26 +157,24 @@ class LiveTelemetry(Telemetry):
             )
 
     def dead_letter_sent(self, reject: Reject, topic: str) -> str | None:
+        record = reject.record
+        self._letters.setdefault((TopicPartition(record.topic(), record.partition()), record.offset()), self._time())
         if self._tracing is None:
             return None
         return self._tracing.dead_letter_sent(reject.record, topic, reject.stage, reject.reason)
 
-    def dead_letter_reported(
-        self,
-        origin: TopicPartition,
-        offset: int,
-        topic: str,
-        error_type: str | None = None,
-        seconds: float | None = None,
-    ) -> None:
+    def dead_letter_reported(self, origin: TopicPartition, offset: int, topic: str, error: str | None = None) -> None:
+        error_type = _name_of(error)
         self._registry.sent.add(1, ("send", topic, error_type or ""))
-        if seconds is not None:
+        started = self._letters.pop((origin, offset), None)
+        if started is not None:
+            seconds = max(0.0, self._time() - started)
             self._registry.operation_duration.record(seconds, ("send", topic, error_type or ""))
-        if error_type is not None:
+        if error is not None:
             self._log.error(
                 "dead letter not written",
                 topic=topic,
-                error_type=error_type,
+                detail=error,
                 origin_topic=origin.topic,
                 origin_partition=origin.partition,
                 origin_offset=offset,
@@ -171,12 +182,13 @@ class LiveTelemetry(Telemetry):
         if self._tracing is not None:
             self._tracing.dead_letter_reported(origin, offset, error_type)
 
-    def committed(self, partitions: Sequence[TopicPartition], seconds: float, error_type: str | None = None) -> None:
+    def committed(self, partitions: Sequence[TopicPartition], seconds: float, error: str | None = None) -> None:
+        error_type = _name_of(error)
         topics = sorted({partition.topic for partition in partitions})
         topic = topics[0] if len(topics) == 1 else ""
         self._registry.operation_duration.record(seconds, ("commit", topic, error_type or ""))
-        if error_type is not None:
-            self._log.warning("commit failed, stays due", error_type=error_type, partitions=len(partitions))
+        if error is not None:
+            self._log.warning("commit failed, stays due", detail=error, partitions=len(partitions))
         if self._tracing is not None:
             self._tracing.committed(topics, len(partitions), seconds, error_type)
 
@@ -184,6 +196,15 @@ class LiveTelemetry(Telemetry):
         self._registry.rebalances.add(1, (event,))
         tell = self._log.warning if event == "lost" else self._log.info
         tell(f"partitions {event}", count=len(partitions), partitions=", ".join(map(str, partitions)))
+        if event != "assigned":
+            self._forget_letters(partitions)
+
+    def _forget_letters(self, partitions: Collection[TopicPartition]) -> None:
+        """Of partitions that were given away nobody waits for a report."""
+        for origin, offset in [letter for letter in self._letters if letter[0] in partitions]:
+            del self._letters[origin, offset]
+            if self._tracing is not None:
+                self._tracing.dead_letter_reported(origin, offset, "abandoned")
 
     def expired(self, partition: TopicPartition, records: int) -> None:
         self._registry.expired.add(records, (partition.topic,))
@@ -263,6 +284,11 @@ class LiveTelemetry(Telemetry):
 
     def _exemplar(self, context: SpanContext, value: float) -> Exemplar:
         return Exemplar(context.trace_id, context.span_id, value, int(self._time() * 1e9))
+
+
+def _name_of(error: str | None) -> str | None:
+    """Of `NAME: what it says` the name, which is one of few."""
+    return None if error is None else error.partition(":")[0]
 
 
 def _error_type(outcome: OutcomeName, status: int | None, reason: str | None) -> str | None:

@@ -54,8 +54,12 @@ class Telemetry:
         status: int | None,
         reason: str | None = None,
         operation_id: str | None = None,
+        detail: str | None = None,
     ) -> None:
-        """The answer to it. `reason`: of a retry or a block, or the kind of the transport's fault."""
+        """The answer to it.
+
+        `reason`: of a retry or a block, or the kind of the transport's fault; `detail`: the same in words.
+        """
 
     def batch_delivered(self, runs: Runs) -> None:
         """A 200 contained these: their ages are taken."""
@@ -68,21 +72,17 @@ class Telemetry:
     def rejected(self, rejects: Sequence[Reject]) -> None: ...
 
     def dead_letter_sent(self, reject: Reject, topic: str) -> str | None:
-        """A dead letter is about to be produced. Returns its own `traceparent`, for the header of that name."""
+        """A dead letter is about to be produced; told again when the producer had no room for it.
+
+        Returns its own `traceparent`, for the header of that name.
+        """
         return None
 
-    def dead_letter_reported(
-        self,
-        origin: TopicPartition,
-        offset: int,
-        topic: str,
-        error_type: str | None = None,
-        seconds: float | None = None,
-    ) -> None:
-        """The delivery report for it; `error_type` when it was refused."""
+    def dead_letter_reported(self, origin: TopicPartition, offset: int, topic: str, error: str | None = None) -> None:
+        """The delivery report for it; `error` when it was refused: the error's name, or `NAME: what it says`."""
 
-    def committed(self, partitions: Sequence[TopicPartition], seconds: float, error_type: str | None = None) -> None:
-        """A commit was answered."""
+    def committed(self, partitions: Sequence[TopicPartition], seconds: float, error: str | None = None) -> None:
+        """A commit was answered; `error` as for a dead letter."""
 
     def rebalanced(self, event: RebalanceEvent, partitions: Sequence[TopicPartition]) -> None: ...
 

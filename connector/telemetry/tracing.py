@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,9 @@ from connector.telemetry import attributes as a
 
 LINKS_MAX = 128
 """The SDK's own default: it would drop what is above it."""
+
+SETTLED_MAX = 1_000
+"""Batches remembered until a commit covers them; of more, the latest."""
 
 _TRACEPARENT = re.compile(r"[ \t]*([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?[ \t]*")
 _FLAGS = 0x03  # sampled, and random trace id
@@ -62,7 +66,8 @@ class Tracing:
         self._time_ns = time_ns
         self._batches: dict[int, _Open] = {}
         self._sends: dict[tuple[TopicPartition, int], Span] = {}
-        self._settled: SpanContext | None = None  # the latest sampled batch that no commit span belongs to yet
+        # sampled batches that no commit span belongs to yet, by when they ended
+        self._settled: deque[tuple[int, SpanContext]] = deque(maxlen=SETTLED_MAX)
         self._post_name = a.post_span_name(settings.url_template)
         self._kafka: dict[str, str] = {a.SYSTEM: a.SYSTEM_KAFKA, a.GROUP: settings.group}
         if settings.client_id:
@@ -161,7 +166,7 @@ class Tracing:
             batch.process.set_attribute(a.ERROR_TYPE, error_type)
             batch.process.set_status(Status(StatusCode.ERROR))
         else:
-            self._settled = batch.process.get_span_context()
+            self._settled.append((now, batch.process.get_span_context()))
         batch.process.end(now)
 
     def trace_of(self, batch_id: int) -> SpanContext | None:
@@ -172,16 +177,21 @@ class Tracing:
 
     def committed(self, topics: Sequence[str], partitions: int, seconds: float, error_type: str | None) -> None:
         """Only where a sampled batch is among what was committed: a commit without its batches tells nothing."""
-        if self._settled is None:
+        if not self._settled:
             return
-        parent, self._settled = self._settled, None
         end = self._time_ns()
+        start = end - int(seconds * 1e9)
+        parent = None
+        while self._settled and self._settled[0][0] <= start:
+            parent = self._settled.popleft()[1]
+        if parent is None:
+            return  # what was settled since it was sent belongs to the next one
         topic = topics[0] if len(topics) == 1 else None
         span = self._tracer.start_span(
             a.span_name(a.COMMIT, topic),
             context=trace.set_span_in_context(trace.NonRecordingSpan(parent)),
             kind=SpanKind.CLIENT,
-            start_time=end - int(seconds * 1e9),
+            start_time=start,
         )
         span.set_attributes(self._messaging(a.COMMIT, "settle", topic, None))
         span.set_attribute("connector.partitions", partitions)
@@ -192,13 +202,16 @@ class Tracing:
 
     def dead_letter_sent(self, record: SourceRecord, topic: str, stage: str, reason: str) -> str | None:
         """The dead letter's own `traceparent`. The message's own one stays among its headers as it was."""
+        place = TopicPartition(record.topic(), record.partition()), record.offset()
+        if place in self._sends:  # the producer had no room for it
+            return traceparent(self._sends[place].get_span_context())
         span = self._tracer.start_span(a.span_name(a.SEND, topic), kind=SpanKind.PRODUCER, start_time=self._time_ns())
         if span.is_recording():
             attributes = self._messaging(a.SEND, a.SEND, topic, None)
             del attributes[a.GROUP]  # a consumer's
             span.set_attributes({**attributes, "connector.stage": stage, "connector.reason": reason})
             _add_links(span, (record,), with_topic=True)
-            self._sends[TopicPartition(record.topic(), record.partition()), record.offset()] = span
+            self._sends[place] = span
         return traceparent(span.get_span_context())
 
     def dead_letter_reported(self, origin: TopicPartition, offset: int, error_type: str | None) -> None:

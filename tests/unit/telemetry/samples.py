@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from opentelemetry.sdk.trace import TracerProvider
@@ -86,8 +87,13 @@ class Wired:
             url="https://go.example.com/api/custom-events",
             server_address="go.example.com",
         )
-        self.tracing = Tracing(self.provider.get_tracer("test"), settings) if tracing else None
+        self.later_seconds = 0.0
+        tracer = self.provider.get_tracer("test")
+        self.tracing = Tracing(tracer, settings, self._time_ns) if tracing else None
         self.telemetry = LiveTelemetry(self.registry, EventLog("loop"), self.tracing, lambda: self.wall_seconds)
+
+    def _time_ns(self) -> int:
+        return time.time_ns() + int(self.later_seconds * 1e9)
 
     @property
     def spans(self):

@@ -215,10 +215,13 @@ def test_rebalances_stale_answers_expired_records_commits_and_dead_letters():
     wired.telemetry.answers_stale(40)
     wired.telemetry.expired(names[0], 12)
     wired.telemetry.committed(names, 0.02)
-    wired.telemetry.committed(names[:1], 0.02, "UNKNOWN_MEMBER_ID")
+    wired.telemetry.committed(names[:1], 0.02, "UNKNOWN_MEMBER_ID: Broker: Unknown member")
     wired.telemetry.dead_letter_sent(reject(1), "dlq")
-    wired.telemetry.dead_letter_reported(names[0], 1, "dlq", seconds=0.1)
-    wired.telemetry.dead_letter_reported(names[0], 2, "dlq", "MSG_SIZE_TOO_LARGE")
+    wired.wall_seconds += 0.3
+    wired.telemetry.dead_letter_sent(reject(1), "dlq")  # the producer had no room for it before
+    wired.wall_seconds += 0.3
+    wired.telemetry.dead_letter_reported(names[0], 1, "dlq")
+    wired.telemetry.dead_letter_reported(names[0], 2, "dlq", "MSG_SIZE_TOO_LARGE: Broker: Message size too large")
     assert value(wired, "connector_rebalances_total", event="assigned") == 1
     assert value(wired, "connector_rebalances_total", event="lost") == 1
     assert value(wired, "connector_rebalances_total", event="revoked") == 0
@@ -228,6 +231,9 @@ def test_rebalances_stale_answers_expired_records_commits_and_dead_letters():
     assert value(wired, duration, messaging_operation_name="commit", error_type="") == 1
     assert value(wired, duration, messaging_operation_name="commit", error_type="UNKNOWN_MEMBER_ID") == 1
     assert value(wired, duration, messaging_operation_name="send") == 1
+    assert value(
+        wired, "messaging_client_operation_duration_seconds_sum", messaging_operation_name="send"
+    ) == pytest.approx(0.6)
     assert value(wired, "messaging_client_sent_messages_total", error_type="") == 1
     assert value(wired, "messaging_client_sent_messages_total", error_type="MSG_SIZE_TOO_LARGE") == 1
 

@@ -76,6 +76,7 @@ def test_spans_name_the_cluster_as_soon_as_it_is_known():
     wired.telemetry.connected("MkU3OEVBNTcwNTJENDM2Qg")
     send(wired, 1, [run(1)])
     wired.telemetry.batch_ended(1, 0.1)
+    wired.later_seconds = 1.0
     wired.telemetry.committed([TopicPartition("orders", 0)], 0.01)
     wired.telemetry.dead_letter_sent(reject(), "dlq")
     wired.telemetry.stopped()
@@ -134,7 +135,10 @@ def test_a_commit_is_the_child_of_a_batch_that_it_covers():
     assert wired.spans == (), "a commit that no sampled batch led to would be a trace of its own that tells nothing"
     send(wired, 1, [run(1)])
     wired.telemetry.batch_ended(1, 0.1)
-    wired.telemetry.committed(partitions, 0.02, "REBALANCE_IN_PROGRESS")
+    wired.telemetry.committed(partitions, 0.02)
+    assert len(wired.spans) == 2, "this commit was sent before the batch was settled"
+    wired.later_seconds = 1.0
+    wired.telemetry.committed(partitions, 0.02, "REBALANCE_IN_PROGRESS: Broker: Group rebalance in progress")
     commit = wired.span("commit orders")
     assert commit.kind is SpanKind.CLIENT
     assert commit.parent.span_id == wired.span("process orders").context.span_id
@@ -161,6 +165,22 @@ def test_a_dead_letter_has_a_context_of_its_own_and_a_link_to_the_message():
     assert span.attributes["messaging.destination.name"] == "orders.dlq"
     assert span.attributes["connector.reason"] == "not_json"
     assert refused.record.headers() == [trace_header(77)], "the message's own header is as it was"
+
+
+def test_a_dead_letter_that_the_producer_had_no_room_for_keeps_its_span():
+    wired = Wired()
+    first = wired.telemetry.dead_letter_sent(reject(1), "dlq")
+    assert wired.telemetry.dead_letter_sent(reject(1), "dlq") == first
+    wired.telemetry.dead_letter_reported(TopicPartition("orders", 0), 1, "dlq")
+    assert [span.name for span in wired.spans] == ["send dlq"]
+
+
+def test_a_dead_letter_of_a_partition_that_was_given_away_ends_as_abandoned():
+    wired = Wired()
+    wired.telemetry.dead_letter_sent(reject(1), "dlq")
+    wired.telemetry.rebalanced("revoked", [TopicPartition("orders", 0)])
+    wired.telemetry.dead_letter_reported(TopicPartition("orders", 0), 1, "dlq")
+    assert wired.span("send dlq").attributes["error.type"] == "abandoned"
 
 
 def test_a_dead_letter_that_was_refused_says_so():
@@ -229,6 +249,7 @@ def test_a_batch_that_was_given_up_is_an_error_and_no_commit_covers_it():
     send(wired, 1, [run(1)])
     wired.telemetry.batch_ended(1, 0.1, "partitions_lost")
     assert wired.span("process orders").attributes["error.type"] == "partitions_lost"
+    wired.later_seconds = 1.0
     wired.telemetry.committed([TopicPartition("orders", 0)], 0.1)
     assert not [span for span in wired.spans if span.name.startswith("commit")]
 
