@@ -85,7 +85,7 @@ def replay_command(
         replays_max,
         everything=everything,
         origin_topic=origin_topic,
-        skips_are_sent=target == "source",
+        to_source=target == "source",
     )
     if dry_run:
         _dry_run(settings, topic, rules, each=each, as_json=as_json)

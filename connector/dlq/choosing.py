@@ -84,8 +84,8 @@ class Rules:
     everything: bool = False
     """Those that the settings would refuse, too."""
     origin_topic: str | None = None
-    skips_are_sent: bool = False
-    """With `everything`, what the settings would skip is sent as well: somebody else may read the topic."""
+    to_source: bool = False
+    """The topic has to be there; with `everything` even what the settings would skip goes there, for other readers."""
 
 
 class Choosing:
@@ -139,13 +139,13 @@ class Choosing:
             return "pointer"
         if not message.topic():
             return "no_origin"
-        if not self._topic_exists(message.topic()):
+        if rules.to_source and not self._topic_exists(message.topic()):
             return "no_such_topic"
         return self._verdict(message)
 
     def _verdict(self, message: Message) -> Why | None:
         rules = self._rules
-        if rules.everything and rules.skips_are_sent:
+        if rules.everything and rules.to_source:
             return None
         judgement = self._judge.judge(message.topic(), message, self._clock())
         if judgement.outcome == "skip":
