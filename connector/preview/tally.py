@@ -52,5 +52,5 @@ class Tally:
         kind = RejectKind(judged.reject.stage, judged.reject.reason)
         self.rejected[kind] += 1
         fields = self.fields.setdefault(kind, Counter())
-        for field in {_POSITIONS.sub("[]", fault.field) or "event" for fault in judged.faults}:
+        for field in dict.fromkeys(_POSITIONS.sub("[]", fault.field) or "event" for fault in judged.faults):
             fields[field if field in fields or len(fields) < _FIELDS_MAX else OTHER_FIELDS] += 1

@@ -191,9 +191,9 @@ def shares(count: int, available: Sequence[int]) -> list[int]:
         open_ = [index for index, most in enumerate(available) if dealt[index] < most]
         if not open_:
             break
-        each, extra = divmod(count, len(open_))
-        for place, index in enumerate(open_):
-            part = min(each + (place < extra), available[index] - dealt[index])
+        each = max(1, count // len(open_))
+        for index in open_[:count]:
+            part = min(each, available[index] - dealt[index])
             dealt[index] += part
             count -= part
     return dealt

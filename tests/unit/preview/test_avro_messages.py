@@ -121,6 +121,8 @@ def test_json_is_written_with_the_schema_that_stands_beside_it(tmp_path: Path) -
         {"raw": "?"},
         {"what": {"r": 1}},
         {"day": []},
+        {"unknown": 1},
+        {"total": None},
     ],
 )
 def test_a_value_that_does_not_fit_its_schema_has_its_line(wrong: dict[str, Any], tmp_path: Path) -> None:
