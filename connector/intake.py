@@ -17,12 +17,13 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from connector.core.records import PreparedRun, SourceRecord
+from connector.decode.avro_views import AvroViews
 from connector.decode.decoder import Decoded, Decoder
 from connector.decode.schema_cache import SchemaCache
 from connector.intake_run import Choice, Ordering, Run
 from connector.mapping.acceptance import Acceptance
 from connector.mapping.event_text import EventText
-from connector.mapping.routes import compile_routes
+from connector.mapping.routes import Route, compile_routes
 from connector.settings import Settings
 
 _BRACKETS = 2
@@ -78,6 +79,11 @@ class Intake:
         run.take_all(records)
         return run
 
+    def _views_of(self, route: Route) -> AvroViews | None:
+        if route.straight is None or route.straight.build is None or route.settings.format == "json":
+            return None
+        return AvroViews(self._schemas, route.settings.framing, route.straight.view)
+
     def _choices_of(self, topic: str) -> list[Choice]:
         known = self._choices.get(topic)
         if known is not None:
@@ -90,7 +96,7 @@ class Intake:
                 form = (settings.format, settings.framing)
                 if form not in decoders:
                     decoders[form] = Decoder(settings.format, settings.framing, self._schemas)
-                choices.append(Choice(route, decoders[form]))
+                choices.append(Choice(route, decoders[form], self._views_of(route)))
         if len(self._choices) < _TOPICS_KEPT_MAX:
             self._choices[topic] = choices
         return choices

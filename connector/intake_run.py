@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, assert_never
 
 from connector.core.records import Entry, Fault, OrderingKey, PreparedRun, Reject, SourceRecord
+from connector.decode.avro_views import AvroViews
 from connector.decode.decoder import Decoded, Decoder
 from connector.decode.framing import VALUE_SCHEMA_ID
 from connector.errors import DecodeError, InvalidEvent, MappingError, RecordError, SchemaPending
@@ -39,10 +40,11 @@ _NOT_STRAIGHT: tuple[type[Exception], ...] = (RecordError, _NotStraight, *NOT_ST
 
 
 class Choice(NamedTuple):
-    """A route that takes a topic, and the decoder of its format."""
+    """A route that takes a topic, and what reads its format."""
 
     route: Route
     decoder: Decoder
+    views: AvroViews | None
 
 
 class Run:
@@ -139,8 +141,9 @@ class Run:
         self, records: Sequence[SourceRecord], values: Sequence[bytes | None], choice: Choice
     ) -> list[bytes | None]:
         """The event of each message that is straight, _FILTERED, or None."""
-        route, decoder = choice
-        way = route.straight if route.settings.format != "avro" else None
+        route, decoder, views = choice
+        json_way = route.straight if route.settings.format != "avro" else None
+        view_way = route.straight if views is not None else None
         decoded_way = route.decoded_way
         is_json = route.settings.format == "json"
         source: Any
@@ -150,9 +153,18 @@ class Run:
             body: bytes | None = None
             try:
                 schema_id = None
-                if way is not None and value and value[0] == _OBJECT and (is_json or not _is_framed(record.headers())):
-                    read, when, build = way
+                if (
+                    json_way is not None
+                    and value
+                    and value[0] == _OBJECT
+                    and (is_json or not _is_framed(record.headers()))
+                ):
+                    _, read, when, build = json_way
                     source = read(value)
+                elif value and views is not None and (viewed := views.read(value, record)) is not None:
+                    assert view_way is not None
+                    source, schema_id = viewed
+                    _, _, when, build = view_way
                 elif decoded_way is not None and value is not None:
                     source, schema_id = decoder.decode(record)
                     when, build = decoded_way

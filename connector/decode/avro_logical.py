@@ -15,6 +15,7 @@ from binascii import b2a_base64
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from functools import lru_cache
 from typing import Any, TypeAlias, cast
 from uuid import UUID
 
@@ -50,10 +51,16 @@ def _moment(ticks: int, per_second: int, attributes: Attributes) -> str:
     """`2024-01-02T03:04:05`, with the fraction in the unit's own digits where it is not zero."""
     seconds, fraction = divmod(ticks, per_second)
     try:
-        text = (_EPOCH + timedelta(0, seconds)).isoformat()
+        text = _second(seconds)
     except OverflowError:
         raise _out_of_range("a timestamp outside the calendar", attributes, "the years 1 to 9999") from None
     return f"{text}.{fraction:0{_DIGITS[per_second]}}" if fraction else text
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    """Most messages are of the last few seconds or of one stretch of a backfill, and the calendar is slow."""
+    return (_EPOCH + timedelta(0, seconds)).isoformat()
 
 
 _DIGITS = {1_000: 3, 1_000_000: 6, 1_000_000_000: 9}

@@ -12,6 +12,7 @@ from fastavro import parse_schema
 from fastavro.schema import SchemaParseException, UnknownType, fingerprint, to_parsing_canonical_form
 
 from connector.decode.avro_bounds import Bounds, needs_walk
+from connector.decode.avro_code import reading_code
 from connector.decode.avro_logical import FIELD, PREFIX, SCALE, SYMBOLS
 from connector.decode.avro_resolve import (
     PRIMITIVES,
@@ -41,21 +42,17 @@ def reading_schema(resolved: Resolved) -> AvroSchema:
     root = resolved.schema
     writer = _ReadingSchema(resolved.named)
     wrapped = not (isinstance(root, dict) and root["type"] == "record")
+    written = reading = writer.write(root, "value" if wrapped else root["name"])
     if wrapped:
-        reading = {
-            "type": "record",
-            "name": "root",
-            "fields": [{"name": ROOT_FIELD, "type": writer.write(root, "value")}],
-        }
-    else:
-        reading = writer.write(root, root["name"])
+        reading = {"type": "record", "name": "root", "fields": [{"name": ROOT_FIELD, "type": written}]}
     try:
         parsed = parse_schema(reading)
     except (SchemaParseException, UnknownType) as error:
         raise UnreadableSchemaError(f"fastavro refuses the schema: {error}") from error
     assert isinstance(parsed, dict)
-    hazard = needs_walk(root, resolved.named)
-    return AvroSchema(parsed, wrapped, Bounds(root, resolved.named) if hazard else None)
+    if needs_walk(root, resolved.named):
+        return AvroSchema(parsed, wrapped, Bounds(root, resolved.named), written, None)
+    return AvroSchema(parsed, wrapped, None, written, reading_code(written))
 
 
 class _ReadingSchema:

@@ -1,4 +1,4 @@
-"""Avro bytes to plain Python values. The only place where fastavro's exceptions are known."""
+"""Avro bytes to plain Python values: by the schema's code, else by fastavro, whose exceptions are known here alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ from typing import Any
 from fastavro import schemaless_reader
 
 from connector.decode.avro_bounds import refusal, truncated
+from connector.decode.avro_code import UNUSUAL
 from connector.decode.avro_schema import ROOT_FIELD
 from connector.decode.schemas import AvroSchema
 
 
 def avro_value(schema: AvroSchema, payload: bytes) -> Any:
     """Raises DecodeError for bytes that are not exactly one value of the schema."""
+    if schema.code is not None:
+        try:
+            return schema.code(payload, 0)
+        except UNUSUAL:
+            pass  # fastavro reads it, or says what is wrong
+    return value_by_fastavro(schema, payload)
+
+
+def value_by_fastavro(schema: AvroSchema, payload: bytes) -> Any:
+    """Whatever the schema and the payload are. Raises DecodeError."""
     if schema.bounds is not None:
         schema.bounds.check(payload)
     source = BytesIO(payload)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from connector.decode.avro_bounds import Bounds
+from connector.decode.avro_code import ReadCode
 from connector.errors import RegistryUnavailable
 
 
@@ -27,6 +28,10 @@ class AvroSchema:
     """The value is the one field of an outer record (the schema itself is no record)."""
     bounds: Bounds | None
     """Set where the schema alone does not bound what a few bytes can make fastavro do."""
+    written: Any
+    """The same before fastavro parsed it, and never wrapped."""
+    code: ReadCode | None
+    """The quick way for all that is usual."""
 
 
 @dataclass(frozen=True, slots=True)

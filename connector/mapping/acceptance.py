@@ -118,13 +118,11 @@ def _have_one_identifier(users: Sequence[Any]) -> bool:
     ids = [user.named_user_id for user in users]
     if None in ids:
         return all(map(_has_one_identifier, users))
-    return [name.strip() for name in ids] == ids and not any(
-        [
-            # A channel that is there is not empty: its pattern says so.
-            user.channel or user.ios_channel or user.android_channel or user.amazon_channel or user.web_channel
-            for user in users
-        ]
-    )
+    channels = [
+        user.channel or user.ios_channel or user.android_channel or user.amazon_channel or user.web_channel
+        for user in users
+    ]
+    return [name.strip() for name in ids] == ids and not any(channels)  # one that is there is not empty, by its pattern
 
 
 def _has_one_identifier(user: Any) -> bool:

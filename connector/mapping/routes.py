@@ -53,7 +53,7 @@ class Route:
     transform: Transform | None = None
     template: Template | None = None
     straight: StraightWay | None = None
-    """The short way for messages in JSON, where the route has one."""
+    """The short way over a view of the message, where the route has one."""
     reads_message: bool = False
     """Its expressions ask for the record: `message` must be set before any of them runs."""
     overflows: bool = False

@@ -1,4 +1,4 @@
-"""The short way from the bytes of a JSON message to an event: typed in, typed out, nothing in between.
+"""The short way from the bytes of a message to an event: typed in, typed out, nothing in between.
 
 For routes that make one event of one message by looking at fields, or filter messages that are events already. It is
 optimistic: whatever is not straight (an object that is a text, an expression that fails, a required field that is null)
@@ -27,8 +27,9 @@ NOT_STRAIGHT: tuple[type[Exception], ...] = (msgspec.DecodeError, *ERRORS)
 
 
 class StraightWay(NamedTuple):
+    view: type[Any]
     read: Read
-    """The bytes of the message to a view of it."""
+    """JSON to a view of it. (Avro is read as one by the decoder's part, `decode.avro_views`.)"""
     when: Evaluate | None
     build: Evaluate | None
     """The view to the event, as typed objects that `json_bytes` writes; None: the message is the event itself."""
@@ -41,11 +42,11 @@ def straight_way(settings: RouteSettings, message: Message) -> StraightWay | Non
     compiler = ViewCompiler(message)
     try:
         _compiled(settings, compiler)
-        read = compiler.reader()
+        view, read = compiler.reader()
         when, build = _compiled(settings, compiler)
     except NotStraightError:
         return None
-    return StraightWay(read, when, build)
+    return StraightWay(view, read, when, build)
 
 
 def _compiled(settings: RouteSettings, compiler: ViewCompiler) -> tuple[Evaluate | None, Evaluate | None]:

@@ -90,11 +90,15 @@ class ViewCompiler(Compiler):
             raise NotStraightError
         return expression
 
-    def reader(self) -> Read:
-        """Of what was noted; from here on expressions are compiled. Raises NotStraightError."""
+    def reader(self) -> tuple[type[Any], Read]:
+        """The view of what was noted, and what reads JSON as it; from here on expressions are compiled.
+
+        Raises NotStraightError.
+        """
         self._noting = False
         try:
-            return msgspec.json.Decoder(self._root.object_type()).decode
+            view = self._root.object_type()
+            return view, msgspec.json.Decoder(view).decode
         except ValueError:  # a name with a quotation mark or a backslash in it, which msgspec does not rename to
             raise NotStraightError from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -580,3 +581,52 @@ def test_every_record_is_in_exactly_one_place(values: list[bytes | None], routes
     assert [entry[0] for entry in run.entries] == sorted(entry[0] for entry in run.entries)
     for entry in run.entries:
         assert isinstance(json.loads(entry[2]), dict)
+
+
+AVRO_ROUTE = {
+    "format": "avro",
+    "when": "user.named_user_id != 'nobody'",
+    "event": {
+        "occurred": "${{ timestamp(occurred) }}",
+        "user": {"named_user_id": "${{ user.named_user_id }}"},
+        "body": {
+            "name": "${{ body.name }}",
+            "value": "${{ body.value }}",
+            "session_id": "${{ body.session_id }}",
+            "properties": {"all": "${{ body.properties }}"},
+        },
+    },
+}
+AVRO_EVENTS = st.fixed_dictionaries(
+    {
+        "occurred": st.none() | st.just(datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        "user": st.fixed_dictionaries({"named_user_id": st.sampled_from(["hugh", "nobody", "", " x"])}),
+        "body": st.fixed_dictionaries(
+            {
+                "name": st.sampled_from(["sale", "Sale", ""]),
+                "value": st.none() | st.sampled_from([Decimal("1.5"), Decimal("123456789.12345678901234567890")]),
+                "session_id": st.none() | st.text(max_size=3),
+                "properties": st.dictionaries(
+                    st.text(max_size=2),
+                    st.none() | st.sampled_from([1.5, math.nan, math.inf]) | st.text(max_size=3),
+                    max_size=2,
+                ),
+            }
+        ),
+    }
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(AVRO_EVENTS, min_size=1, max_size=6), st.integers(0, 9))
+def test_a_view_of_avro_gives_what_the_long_way_gives(events: list[dict[str, Any]], cut: int) -> None:
+    values = [framed(written(EVENT_SCHEMA, event)) for event in events]
+    values[-1] = values[-1][: len(values[-1]) - cut] if cut < 4 else values[-1]
+    schemas = cache_with(usable(EVENT_SCHEMA))
+    one = prepared(intake_of(AVRO_ROUTE, schemas=schemas), *values)
+    other = prepared(intake_of(AVRO_ROUTE, {"format": "avro", "when": "`false`"}, schemas=schemas), *values)
+    assert bodies(one) == bodies(other)
+    assert [entry[:2] + entry[4:] for entry in one.entries] == [entry[:2] + entry[4:] for entry in other.entries]
+    assert one.skipped == other.skipped
+    assert list(map(told, one.rejects)) == list(map(told, other.rejects))
+    assert [reject.schema_id for reject in one.rejects] == [reject.schema_id for reject in other.rejects]
