@@ -6,8 +6,10 @@ is dropped: the rejects wait here, their partitions' positions stand still, and 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
+from operator import attrgetter
 
 from connector.core.partition import Partition
 from connector.core.records import Reject
@@ -81,7 +83,8 @@ class RejectQueue:
         """One that was not written is tried again, unless it is the next owner's by now."""
         letter = self._written.pop(letter_id)
         if not letter.partition.gone:
-            self.waiting.appendleft(letter)
+            # In the order in which they came: those of one key are replayed in the order in which they were written.
+            self.waiting.insert(bisect_left(self.waiting, letter_id, key=attrgetter("letter_id")), letter)
         return letter
 
     def outstanding_of(self, partitions: set[Partition], *, held_back: bool) -> bool:

@@ -128,8 +128,10 @@ class DeadLetters:
         if error.code() not in _TOO_LARGE or (alone and attempt.left_out is LeftOut.VALUE):
             self._listener.dead_letter_failed(attempt.letter.letter_id, f"{error.name()}: {error.str()}")
             return
-        left_out = _next_step(attempt) if alone else attempt.left_out
-        self._suspects.append(attempt._replace(left_out=left_out))
+        if alone:
+            self._suspects.appendleft(attempt._replace(left_out=_next_step(attempt)))  # the others keep behind it
+        else:
+            self._suspects.append(attempt)
 
 
 def _next_step(attempt: _Suspect) -> LeftOut:
