@@ -70,6 +70,9 @@ def _troubles(loop: Loop, now: float) -> Iterator[Trouble]:
         yield Trouble(
             "dead_letters", "dead_letters_not_writable", engine.rejects.blocked_since, engine.rejects.blocked_detail
         )
+    elif (since := engine.rejects.unreported_since(now)) is not None:
+        detail = "the broker acknowledges no letter: no leader, too few replicas in sync, a full disk, or it is away"
+        yield Trouble("dead_letters", "dead_letters_not_writable", since, detail)
     for guard in (engine.prepared_guard, engine.delivery_guard):
         if guard.trip is not None:
             yield _flood(guard)

@@ -16,6 +16,8 @@ from connector.core.records import Reject
 
 _RETRY_SECONDS_FIRST = 0.5
 _RETRY_SECONDS_MAX = 10.0
+_REPORT_SECONDS = 10.0
+"""A broker that works acknowledges a letter within this."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +28,8 @@ class DeadLetter:
     reject: Reject
     weight: int
     """Bytes that it holds in memory."""
+    taken_at: float = 0.0
+    """When it was given to the producer last."""
 
 
 class RejectQueue:
@@ -53,6 +57,7 @@ class RejectQueue:
         if due is None or now < due:
             return None
         letter = self.waiting.popleft()
+        letter.taken_at = now
         self._written[letter.letter_id] = letter
         return letter
 
@@ -104,6 +109,14 @@ class RejectQueue:
         """When `take` gives one; None when a report has to come before."""
         tried = self.blocked_since is not None and bool(self._written)
         return self._next_at if self.waiting and not tried else None
+
+    def unreported_since(self, now: float) -> float | None:
+        """Since when the oldest letter waits for its report, if that is long.
+
+        What may pass by itself (no leader, too few replicas in sync) the producer tries again without a word.
+        """
+        oldest = next(iter(self._written.values()), None)
+        return None if oldest is None or now - oldest.taken_at < _REPORT_SECONDS else oldest.taken_at
 
     def drop_gone(self) -> None:
         self.waiting = deque(letter for letter in self.waiting if not letter.partition.gone)

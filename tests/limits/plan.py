@@ -11,7 +11,8 @@ WINDOW_EXCESS = 1 / 8
 """What waited for a schema is prepared a sixteenth of the window at a time, and its events may weigh as much again."""
 
 PAUSES_PER_MINUTE_MAX = 6.0
-"""A pause throws away what was fetched and costs about a second; one each ten seconds costs a tenth of the rate."""
+"""Of one partition. A pause throws away what was fetched and costs about a second; the partition's share of the window,
+of which half is left at the resume, has to last longer than that."""
 
 PAUSES_FREE = 9
 """One for each partition whose share is full, and one for all: into the trouble, however short a phase is."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.limits import plan as limits
-from tests.limits.feed import LARGE_ROUTE, LARGE_SCHEMA, SCHEMA_ID, feed_large, feed_small
+from tests.limits.feed import LARGE_ROUTE, LARGE_SCHEMA, PARTITIONS, SCHEMA_ID, feed_large, feed_small
 from tests.limits.plan import Plan
 from tests.limits.watch import Phase, Watch
 from tests.support.connector_process import Connector, settings_for
@@ -117,7 +117,7 @@ def _broken(phases: list[Phase], watch: Watch) -> list[str]:
     for phase in phases:
         if phase.rss_max_mb > limits.RSS_MAX_MB:
             faults.append(f"{phase.name}: RSS {phase.rss_max_mb:.0f} MB, the limit is {limits.RSS_MAX_MB} MB")
-        pauses_max = limits.PAUSES_FREE + limits.PAUSES_PER_MINUTE_MAX * phase.seconds / 60.0
+        pauses_max = limits.PAUSES_FREE + PARTITIONS * limits.PAUSES_PER_MINUTE_MAX * phase.seconds / 60.0
         if phase.pauses > pauses_max:
             faults.append(
                 f"{phase.name}: {phase.pauses} pauses in {phase.seconds:.0f} s, the limit is {pauses_max:.0f}"

@@ -40,7 +40,7 @@ class Phase:
         return (
             f"{self.name:>8}: {self.seconds:6.1f} s, RSS at most {self.rss_max_mb:5.0f} MB, window at most"
             f" {self.window_records_max:6d} records {self.window_bytes_max / 2**20:5.1f} MiB, pauses {self.pauses:3d}"
-            f" ({self.pauses_per_minute:4.1f} a minute), rebalances {self.rebalances}, delivered {self.delivered}"
+            f" ({self.pauses_per_minute:5.1f} a minute), rebalances {self.rebalances}, delivered {self.delivered}"
         )
 
 

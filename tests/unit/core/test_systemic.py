@@ -135,6 +135,17 @@ def test_with_the_first_letter_written_the_others_do_not_wait_out_a_back_off() -
     assert len(subject.actions(1.0)) == 2
 
 
+def test_a_letter_without_a_report_for_long_is_told() -> None:
+    subject, one = engine(GuardLimits(1.0, 10**9))
+    give_rejects(subject, one, 2, 0.0)
+    subject.actions(5.0)
+    assert subject.rejects.unreported_since(14.9) is None
+    assert subject.rejects.unreported_since(15.0) == 5.0
+    subject.dead_letter_reported(1)
+    subject.dead_letter_reported(2)
+    assert subject.rejects.unreported_since(99.0) is None
+
+
 def hold(subject: Engine, partition: Partition, count: int, value_bytes: int) -> None:
     made = [FakeRecord(int(partition.progress.next_offset) + n, value_bytes=b"x" * value_bytes) for n in range(count)]
     fresh, _ = subject.received(partition, made)
