@@ -291,7 +291,7 @@ class Engine:
         batch = self.in_flight.pop(request_id)
         if request_id == self._probe_id:
             self._probe_id = None
-        outcome = classify(answer)
+        outcome = classify(answer, batch.body)
         stale = sum(len(entries) for partition, entries in batch.runs if partition.gone)
         report = AnswerReport(batch, batch.runs, outcome, stale)
         match outcome:

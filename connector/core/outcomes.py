@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
 from typing import Any, Literal, TypeAlias
@@ -18,6 +19,9 @@ RETRY_AFTER_SECONDS_MAX = 600.0
 """A longer `Retry-After` is cut to this: an absurd value must not stop delivery for days."""
 
 _ANSWER_SHOWN_MAX = 1024
+_WORD = re.compile(r"[^\W_]{3,}")
+_CUT_WORD = re.compile(r"[^\W_]+$")
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 RetryReason: TypeAlias = Literal[
     "transport", "throttled", "server_error", "unreadable_answer", "credentials_unavailable"
@@ -74,8 +78,9 @@ class Blocked:
 Outcome: TypeAlias = Delivered | Retry | Split | Refused | Blocked
 
 
-def classify(answer: Answer) -> Outcome:
-    """The outcome of one request."""
+def classify(answer: Answer, sent: Callable[[], bytes] = bytes) -> Outcome:
+    """The outcome of one request. `sent` gives its body: what blocks delivery is shown to people, and without a word of
+    that, because an answer may quote it."""
     if isinstance(answer, TransportFault):
         reason: RetryReason = "credentials_unavailable" if answer.kind == "credentials_unavailable" else "transport"
         return Retry(reason, None, f"{answer.kind}: {answer.detail}")
@@ -87,19 +92,19 @@ def classify(answer: Answer) -> Outcome:
         case 400 | 422:
             return _refused(answer)
         case 401:
-            return Blocked("unauthorized", f"the endpoint answered 401: {shown(answer.body)}")
+            return Blocked("unauthorized", f"the endpoint answered 401: {_own_words(answer.body, sent())}")
         case 403:
-            return Blocked("forbidden", f"the endpoint answered 403: {shown(answer.body)}")
+            return Blocked("forbidden", f"the endpoint answered 403: {_own_words(answer.body, sent())}")
         case 413:
             return Split(shown(answer.body))
         case 408 | 425 | 429:
             return Retry("throttled", retry_after_seconds(answer), f"the endpoint answered {answer.status}")
         case 404 | 405 | 406 | 415 | 501 | 301 | 302 | 303 | 307 | 308:
-            return Blocked("wrong_address", f"the endpoint answered {answer.status}: {shown(answer.body)}")
+            return Blocked("wrong_address", f"the endpoint answered {answer.status}: {_own_words(answer.body, sent())}")
         case status if 500 <= status <= 599:
             return Retry("server_error", retry_after_seconds(answer), f"the endpoint answered {status}")
         case status:
-            return Blocked("unexpected_answer", f"the endpoint answered {status}: {shown(answer.body)}")
+            return Blocked("unexpected_answer", f"the endpoint answered {status}: {_own_words(answer.body, sent())}")
 
 
 def _accepted(answer: HttpAnswer) -> Delivered | Retry:
@@ -147,6 +152,16 @@ def shown(body: bytes) -> str:
     """The bounded beginning of an answer, as text on one line."""
     text = body[: _ANSWER_SHOWN_MAX * 2].decode("utf-8", "replace")
     return re.sub(r"[\s\x00-\x1f\x7f]+", " ", text).strip()[:_ANSWER_SHOWN_MAX]
+
+
+def _own_words(body: bytes, sent: bytes) -> str:
+    """The same, without the words that were sent: they may be a user's."""
+    text = shown(body)
+    if len(text) == _ANSWER_SHOWN_MAX:
+        text = _CUT_WORD.sub("…", text)
+    words = {word.lower() for word in _WORD.findall(sent.decode("utf-8", "replace"))}
+    text = _ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), text)
+    return _WORD.sub(lambda word: "…" if word[0].lower() in words else word[0], text)
 
 
 def retry_after_seconds(answer: HttpAnswer) -> float | None:

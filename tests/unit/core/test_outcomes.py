@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,3 +91,19 @@ def test_a_refusal_tells_what_the_endpoint_said_and_no_more_than_a_bounded_part(
     assert isinstance(huge, Refused)
     assert len(huge.answer) <= 1024
     assert "\n" not in huge.answer
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 418])
+def test_what_blocks_is_shown_without_a_word_of_what_was_sent(status: int) -> None:
+    sent = '[{"user":{"named_user_id":"Jürgen.Müller@example.org"},"body":{"name":"bought"}}]'.encode()
+    quoting = json.dumps({"error": "no entry for JÜRGEN.Müller@example.org, who Bought", "code": 40101}).encode()
+    outcome = classify(HttpAnswer(status, quoting), lambda: sent)
+    assert isinstance(outcome, Blocked)
+    assert outcome.detail.endswith('{"error": "no entry for ….…@….…, who …", "code": 40101}')
+
+
+def test_a_word_that_is_cut_off_is_not_shown() -> None:
+    outcome = classify(HttpAnswer(403, b". " * 506 + b"the user manbeing is unknown"), lambda: b"manbeing")
+    assert isinstance(outcome, Blocked)
+    assert "man" not in outcome.detail
+    assert outcome.detail.endswith("the user …")
