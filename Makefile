@@ -46,6 +46,12 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.package
 	$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# The chart's linter; where it cannot be had, its test is skipped.
+$(VENV)/.checkov: requirements/checkov.txt $(VENV)/.dev
+	@if $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/checkov && \
+		$(BIN)/uv pip install --quiet --python $(VENV)/checkov/bin/python --require-hashes -r $<; then touch $@; \
+		else echo "could not install checkov; going on without" >&2; fi
+
 install: $(VENV)/.package ## .venv with the command airship-connector in it
 	@echo "installed: $(BIN)/airship-connector"
 
@@ -58,7 +64,7 @@ lint: $(VENV)/.dev ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test: lint ## all checks and tests
+test: lint $(VENV)/.checkov ## all checks and tests
 	$(PYTEST) -m "not chaos and not cluster" --timeout 300 $(TESTS)
 
 format: $(VENV)/.dev ## rewrite the code in the project's format
@@ -84,7 +90,7 @@ image: ## the container image: make image IMAGE=name PYTHON_IMAGE=base; docs/ima
 		$(if $(PIP_CONF),--secret id=pip.conf$(comma)src=$(PIP_CONF)) \
 		$(if $(CA_FILE),--secret id=ca.pem$(comma)src=$(CA_FILE)) $(BUILD_OPTIONS) .
 
-test-chart: $(VENV)/.dev ## the Helm chart's tests; make test runs them too
+test-chart: $(VENV)/.dev $(VENV)/.checkov ## the Helm chart's tests; make test runs them too
 	$(PYTEST) -m "not cluster" tests/chart
 
 test-cluster: $(VENV)/.dev ## the chart in the cluster that KUBECONFIG names
@@ -99,6 +105,7 @@ requirements: $(VENV)/.dev ## pin the requirements anew, with hashes
 	$(PIN) requirements/build.in --output-file requirements/build.txt
 	$(PIN) requirements/supply.in --output-file requirements/supply.txt
 	$(PIN) requirements/dev.in --output-file requirements/dev.txt
+	$(PIN) requirements/checkov.in --output-file requirements/checkov.txt
 
 clean: ## remove what was made here; the cache of downloaded parts stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
