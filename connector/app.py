@@ -17,8 +17,6 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-from pydantic import SecretStr
-
 from connector.admin.heartbeat import Heartbeat
 from connector.admin.server import AdminServer
 from connector.airship.sender import Answered, Sender
@@ -42,6 +40,7 @@ from connector.schema_desk import SchemaDesk
 from connector.settings import Settings
 from connector.status_of import snapshot_of
 from connector.telemetry import logs, setup
+from connector.telemetry.secrets import secrets_of
 
 _PUBLISH_SECONDS = 1.0
 _ENDS_SECONDS = 5.0
@@ -295,17 +294,6 @@ class App:
 
 class StoppedAtOnce(BaseException):
     """The second signal, raised between two calls of the drain and caught right there."""
-
-
-def secrets_of(settings: Settings) -> list[SecretStr]:
-    """What must appear in no log line."""
-    auth = settings.airship.auth
-    found = [settings.airship.app_key, auth.bearer_token]
-    if auth.oauth is not None:
-        found.append(auth.oauth.client_secret)
-    if settings.schema_registry is not None:
-        found += [settings.schema_registry.password, settings.schema_registry.bearer_token]
-    return [secret for secret in found if secret is not None]
 
 
 def keep_collector_rare() -> None:

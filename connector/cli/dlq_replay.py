@@ -116,12 +116,13 @@ def _dry_run(settings: Settings, topic: DeadLetterTopic, rules: Rules, *, each: 
 def _replay(
     settings: Settings, topic: DeadLetterTopic, rules: Rules, target: Target, rate: float | None, *, as_json: bool
 ) -> None:
-    from connector.app import StopSignals, secrets_of
+    from connector.app import StopSignals
     from connector.cli.dlq_view import show_outcome
     from connector.dlq.choosing import Choosing
     from connector.dlq.remembering import RememberingProducer
     from connector.preview.judge import Judge
     from connector.telemetry import logs
+    from connector.telemetry.secrets import secrets_of
 
     topic.create_ledger()
     lines = logs.configure(logs.form(settings.log), "warning", secrets=secrets_of(settings))
