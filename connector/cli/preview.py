@@ -66,7 +66,15 @@ class _Start(_Instant):
     metavar="N",
     help=f"At most so many messages; else all of a file, {_COUNT_OF_TOPIC} of a topic.",
 )
-@click.option("--partition", "-p", "partitions", type=click.IntRange(0), multiple=True, help="Of these alone.")
+@click.option(
+    "--partition",
+    "-p",
+    "partitions",
+    type=click.IntRange(0),
+    multiple=True,
+    metavar="P",
+    help="Of this one; repeatable.",
+)
 @click.option(
     "--from",
     "start",

@@ -44,6 +44,7 @@ class Screen:
         show_message: bool,
     ) -> None:
         """`decoded` gives what a route reads in a record. `show_message`: that of events, too."""
+        self._stream = stream
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._json = JSONHighlighter()
         self._decoded = decoded
@@ -95,10 +96,13 @@ class Screen:
         return message_text(record.value(), text)
 
     def _event(self, event: bytes) -> None:
-        text = msgspec.json.format(event, indent=2).decode()
-        for line in text.split("\n"):
-            depth = len(line) - len(line.lstrip(" "))
-            self._line(self._json(safe(line[depth:])), _INDENT + depth)
+        lines = [safe(line) for line in msgspec.json.format(event, indent=2).decode().split("\n")]
+        if not self._console.is_terminal:
+            self._stream.writelines(f"{' ' * _INDENT}{line}\n" for line in lines)
+            return
+        for line in lines:
+            text = line.lstrip(" ")
+            self._line(self._json(text), _INDENT + len(line) - len(text))
 
     def _line(self, text: Text, indent: int = _INDENT) -> None:
         if not text:
@@ -106,7 +110,7 @@ class Screen:
         elif self._console.is_terminal:
             self._console.print(Padding(text, (0, 0, 0, indent), expand=False))
         else:
-            self._console.file.write(f"{' ' * indent}{text.plain}\n")
+            self._stream.write(f"{' ' * indent}{text.plain}\n")
 
 
 class _Row(NamedTuple):
