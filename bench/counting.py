@@ -15,8 +15,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    bytecodes: int
-    c_calls: int
+    bytecodes: float
+    c_calls: float
 
 
 def count(function: Callable[[], object]) -> Count:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
-from bench import cost, latency, memory, plot, start, telemetry, wall
+from bench import cost, latency, members, memory, plot, start, steps, telemetry, wall
 from bench.recording import RESULTS, Spread, record, table
 from bench.stage import Stage
 
@@ -76,6 +76,21 @@ def run_start(stage: Stage, options: Options) -> None:
         record("start", {"starts": [asdict(one) for one in found]}, stage.descriptions)
 
 
+def run_members(stage: Stage, options: Options) -> None:
+    count = 150_000 if options.quick else 400_000
+    found = members.measure_all(stage, count, options.repetitions, tell)
+    _show(members.members_table(found))
+    if options.record:
+        record("members", {"events": count, **members.figures(found)}, stage.descriptions)
+
+
+def run_steps(_stage: Stage, options: Options) -> None:
+    found = steps.measure(with_valgrind=not options.quick)
+    _show(steps.steps_table(found))
+    if options.record:
+        record("steps", steps.figures(found), {})
+
+
 PARTS: Mapping[str, Callable[[Stage, Options], None]] = {
     "cost": run_cost,
     "wall": run_wall,
@@ -83,6 +98,8 @@ PARTS: Mapping[str, Callable[[Stage, Options], None]] = {
     "memory": run_memory,
     "telemetry": run_telemetry,
     "start": run_start,
+    "members": run_members,
+    "steps": run_steps,
 }
 
 

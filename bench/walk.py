@@ -1,6 +1,6 @@
 """One walk of fixed records through the connector's own steps, without a broker, a socket or a second thread.
 
-Ten thousand events of one shape lie ready in runs of 500 from eight partitions, as the source gives them; each step is
+Events of one shape lie ready in runs of 500 from eight partitions, as the source gives them; each step is
 called for all of them before the next one is. What is left out is what only the running program has: consuming, the
 requests, the loop around the steps and its telemetry.
 """
@@ -36,7 +36,7 @@ _RUN = 500
 _PARTITIONS = 8
 _SCHEMA_ID = 7
 _SEED = 20_250_103
-_ACCEPTED = HttpAnswer(200, b'{"ok":true,"operation_id":"00000000-0000-4000-8000-000000000000"}', {}, 1.0)
+_ACCEPTED = HttpAnswer(200, b'{"ok":true,"operation_id":"00000000-0000-4000-8000-000000000000"}')
 _LIMITS = EngineLimits(
     batch=BatchLimits(100, 4 * 1024 * 1024, 0.05),
     window=WindowLimits(2 * EVENTS, 256 * 1024 * 1024),
@@ -47,9 +47,10 @@ _LIMITS = EngineLimits(
 
 
 class Walk:
-    """Use it once: `steps` in their order."""
+    """Use it once: `steps` in their order. `events`: a multiple of the run's 500."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, events: int = EVENTS) -> None:
+        self._events = events
         self._now = 1000.0
         self._wall = datetime.now(UTC)
         self._intake = _intake(shape)
@@ -57,7 +58,7 @@ class Walk:
         partitions = [
             self._engine.assign(TopicPartition("t", number), NextOffset(0), None) for number in range(_PARTITIONS)
         ]
-        self._runs = _runs(shape, self._wall, partitions)
+        self._runs = _runs(shape, events, self._wall, partitions)
         self._prepared: list[PreparedRun] = []
         self._sent: list[SendRequest] = []
         self._bodies_bytes = 0
@@ -108,7 +109,7 @@ class Walk:
         for item in self._engine.commit_plan({}):
             self._engine.confirmed(item)
         assert self._engine.idle, self._engine.window_records
-        assert sum(partition.committed or 0 for partition in self._engine.partitions.values()) == EVENTS
+        assert sum(partition.committed or 0 for partition in self._engine.partitions.values()) == self._events
 
 
 def _intake(shape: Shape) -> Intake:
@@ -128,12 +129,14 @@ def _pool(shape: Shape, now: datetime) -> Pool:
     return order_pool(now) if shape == "order" else avro_order_pool(now, _SCHEMA_ID)
 
 
-def _runs(shape: Shape, now: datetime, partitions: list[Partition]) -> list[tuple[Partition, list[SourceRecord]]]:
+def _runs(
+    shape: Shape, events: int, now: datetime, partitions: list[Partition]
+) -> list[tuple[Partition, list[SourceRecord]]]:
     chance = random.Random(_SEED)
     pool = _pool(shape, now)
     offsets = dict.fromkeys(range(len(partitions)), 0)
     runs = []
-    for first in range(0, EVENTS, _RUN):
+    for first in range(0, events, _RUN):
         number = first // _RUN % len(partitions)
         records = []
         for event in range(first, first + _RUN):

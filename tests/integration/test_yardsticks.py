@@ -9,6 +9,7 @@ import json
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,10 +19,13 @@ from typing import Any
 
 import fastavro
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from bench.dataset import EVENT_BYTES, avro_order_pool, event_pool, order_pool, produce_dataset, user_key
+from bench.group_progress import GroupProgress, topic_ends
 from bench.orders import ORDER_SCHEMA
 from bench.yardsticks import cheapest_endpoint as endpoint_module
+from bench.yardsticks.answers import read_answers
 from bench.yardsticks.cheapest_endpoint import Endpoint, cheapest_endpoint
 from tests.support.broker import Broker
 from tests.support.processes import ChildProcess, wait_until
@@ -145,6 +149,22 @@ def test_the_answer_comes_after_the_body(endpoint: Endpoint) -> None:
         assert raw.recv(15) == b"HTTP/1.1 200 OK"
 
 
+def test_what_was_answered_is_recorded_when_that_is_asked(tmp_path: Path) -> None:
+    told = tmp_path / "answers"
+    pool = event_pool(NOW)
+    values = [pool.fill(number, user_key(number), number) for number in range(3)]
+    before = time.monotonic_ns()
+    with cheapest_endpoint(record=told) as recording_endpoint:
+        connection = connect(recording_endpoint)
+        for body in (b"[" + b",".join(values[:2]) + b"]", b"[" + values[2] + b"]"):
+            connection.request("POST", "/api/custom-events", body)
+            assert connection.getresponse().read()
+        answers = wait_until(lambda: found if len(found := read_answers(told)) == 2 else None, 10, "both answers")
+        connection.close()
+    assert [answer.numbers for answer in answers] == [(0, 1), (2,)]
+    assert before < answers[0].nanoseconds < answers[1].nanoseconds < time.monotonic_ns()
+
+
 def test_answers_come_late_when_that_is_asked() -> None:
     with cheapest_endpoint(delay_ms=300) as late:
         connection = connect(late)
@@ -196,7 +216,7 @@ def recording(status: int = 200) -> Iterator[Recorder]:
 
 
 def run_yardstick(tmp_path: Path, name: str, broker: Broker, topic: str, *arguments: str) -> ChildProcess:
-    command = [sys.executable, "-m", f"bench.yardsticks.{name}"]
+    command = [sys.executable, "-m", f"bench.{name}"]
     common = ["--bootstrap-servers", broker.bootstrap_servers, "--topic", topic]
     child = ChildProcess(name, [*command, *common, *arguments], log_path=tmp_path / "out", directory=ROOT)
     with child:
@@ -222,34 +242,62 @@ def result_of(child: ChildProcess) -> dict[str, float]:
 
 
 def test_consume_only_reads_to_the_end(tmp_path: Path, broker: Broker, filled: str) -> None:
-    assert result_of(run_yardstick(tmp_path, "consume_only", broker, filled, "--count", "9999"))["events"] == 1234
+    assert (
+        result_of(run_yardstick(tmp_path, "yardsticks.consume_only", broker, filled, "--count", "9999"))["events"]
+        == 1234
+    )
 
 
 def test_a_short_run_stops_early(tmp_path: Path, broker: Broker, filled: str) -> None:
-    assert 100 <= result_of(run_yardstick(tmp_path, "consume_only", broker, filled, "--count", "100"))["events"] <= 600
+    assert (
+        100
+        <= result_of(run_yardstick(tmp_path, "yardsticks.consume_only", broker, filled, "--count", "100"))["events"]
+        <= 600
+    )
 
 
-def test_the_bare_primitives_deliver_everything_in_batches(tmp_path: Path, broker: Broker, filled: str) -> None:
+POSTING = ["yardsticks.bare_primitives", "peers.plain_loop", "peers.arroyo_loop"]
+
+
+@pytest.mark.parametrize("name", POSTING)
+def test_everything_is_delivered_in_batches(name: str, tmp_path: Path, broker: Broker, filled: str) -> None:
     with recording() as server:
         url = f"http://127.0.0.1:{server.server_port}"
-        child = run_yardstick(tmp_path, "bare_primitives", broker, filled, "--count", "1234", "--endpoint", url)
+        child = run_yardstick(tmp_path, name, broker, filled, "--count", "1234", "--endpoint", url)
     assert result_of(child)["events"] == 1234
     batches = [json.loads(body) for body in server.bodies]
-    assert sorted(len(batch) for batch in batches) == [34, *[100] * 12]
-    numbers = {event["body"]["transaction"] for batch in batches for event in batch}
-    assert len(numbers) == 1234
+    # a plain loop posts what its consumer gives it, which is less than a batch at the end of each fetch
+    assert max(len(batch) for batch in batches) == 100
+    assert name == "peers.plain_loop" or sorted(len(batch) for batch in batches) == [34, *[100] * 12]
+    numbers = [event["body"]["transaction"] for batch in batches for event in batch]
+    assert len(numbers) == len(set(numbers)) == 1234
 
 
-def test_the_bare_primitives_fail_when_the_endpoint_does(tmp_path: Path, broker: Broker, filled: str) -> None:
+@pytest.mark.parametrize("name", POSTING)
+def test_it_fails_when_the_endpoint_does(name: str, tmp_path: Path, broker: Broker, filled: str) -> None:
     with recording(status=503) as server:
         url = f"http://127.0.0.1:{server.server_port}"
-        child = run_yardstick(tmp_path, "bare_primitives", broker, filled, "--count", "1234", "--endpoint", url)
+        child = run_yardstick(tmp_path, name, broker, filled, "--count", "1234", "--endpoint", url)
     assert child.returncode == 1
-    assert "status 503" in child.log_text()
+    assert "503" in child.log_text()
+
+
+def test_the_group_of_a_peer_is_at_the_end_when_it_has_committed_everything(broker: Broker, filled: str) -> None:
+    progress = GroupProgress(broker.bootstrap_servers, "peer", filled)
+    assert not progress.is_at_end()
+    ends = topic_ends(broker.bootstrap_servers, filled)
+    assert sum(ends.values()) == 1234
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": "peer", "log_level": 0})
+    last = max(ends, key=lambda number: ends[number])
+    for committed, at_end in ((ends[last] - 1, False), (ends[last], True)):
+        positions = [TopicPartition(filled, number, end) for number, end in ends.items() if number != last]
+        consumer.commit(offsets=[*positions, TopicPartition(filled, last, committed)], asynchronous=False)
+        assert progress.is_at_end() is at_end
+    consumer.close()
 
 
 def test_an_empty_topic_is_no_measurement(tmp_path: Path, broker: Broker, topics: Topics) -> None:
-    child = run_yardstick(tmp_path, "consume_only", broker, topics.create("empty"), "--count", "1")
+    child = run_yardstick(tmp_path, "yardsticks.consume_only", broker, topics.create("empty"), "--count", "1")
     assert child.returncode == 1
     assert "holds no events" in child.log_text()
 
