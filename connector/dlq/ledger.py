@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from connector.core.records import SourceRecord
 from connector.dlq.letter import Position
+from connector.errors import StartError
 
 CHUNK_LETTERS = 16_384
 _CHUNK_BYTES = CHUNK_LETTERS // 8
@@ -33,14 +34,22 @@ class Ledger:
         self._changed: set[tuple[int, int]] = set()
 
     def take(self, record: SourceRecord) -> None:
-        """A record of the ledger's topic. Those of other groups, topics and forms are passed over."""
+        """A record of the ledger's topic. Those of other groups and topics are passed over.
+
+        Raises StartError for a value that this version did not write: without it letters would be sent twice.
+        """
         key, value = (record.key() or b"").decode("utf-8", "replace"), record.value()
         partition, _, chunk = key.removeprefix(self._prefix).partition("/")
         if not (key.startswith(self._prefix) and partition.isdigit() and chunk.isdigit()) or value is None:
             return
-        if value.startswith(_FORM):
+        try:
+            if not value.startswith(_FORM):
+                raise ValueError("another form")
             bits = zlib.decompress(value[1:], bufsize=_CHUNK_BYTES)
-            self._chunks[int(partition), int(chunk)] = bytearray(bits[:_CHUNK_BYTES].ljust(_CHUNK_BYTES, b"\0"))
+        except (ValueError, zlib.error) as error:
+            found = f"{key} holds {len(value)} bytes that are no marks of this version"
+            raise StartError(f"what was replayed cannot be read: {found}; use the version that wrote them") from error
+        self._chunks[int(partition), int(chunk)] = bytearray(bits[:_CHUNK_BYTES].ljust(_CHUNK_BYTES, b"\0"))
 
     def __contains__(self, position: Position) -> bool:
         chunk, place = divmod(position.offset, CHUNK_LETTERS)
