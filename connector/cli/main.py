@@ -1,7 +1,7 @@
 """The command line: finds the command, runs it, turns its end into an exit code.
 
     0  done, or stopped on request        2  wrong usage or settings
-    1  a fault of the program             3  `check` found something
+    1  a fault of the program             3  `check` (or `preview --fail-on-reject`) found something
 
 A command's module is imported when the command is called: the start of one does not pay for the others. A command
 returns its exit code, or None for 0.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ import pytest
 import yaml
 
 from connector.cli.main import run
+from connector.cli.preview import preview_command
+from connector.preview.files import FORMS
 from connector.settings import Settings
 from tests.support.registry_stub import Fault, registry_stub
 
@@ -261,6 +264,16 @@ def test_the_start_does_not_pay_for_what_a_file_does_not_need(tmp_path: Path) ->
     loaded = set(json.loads(done.stderr.replace("'", '"')))
     assert "msgspec" in loaded
     assert not loaded & {"confluent_kafka", "aiohttp", "httpx", "opentelemetry", "rich", "asyncio", "prometheus_client"}
+
+
+def test_the_guide_names_every_option_and_form_and_no_other() -> None:
+    guide = (EXAMPLES.parent / "docs" / "mapping.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^## Preview$(.*?)^## ", guide, re.MULTILINE | re.DOTALL)
+    named = set(re.findall(r"--[a-z][a-z-]+", section))
+    options = {name for option in preview_command.params for name in option.opts if name.startswith("--")}
+    assert named == options - {"--config"}
+    assert all(f"| `{form}` |" in section for form in FORMS)
+    assert all(f"`airship.{key}`" in section for key in ("app_key", "auth"))
 
 
 def test_the_settings_of_these_tests_are_whole() -> None:
