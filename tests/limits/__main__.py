@@ -30,9 +30,9 @@ def main() -> int:
                 topics = (f"limits-{name}", "limits-dead")
                 faults += run(broker.bootstrap_servers, topics, plan, Path(directory), say)
     say(
-        f"the limits: RSS {limits.RSS_MAX_MB} MB, {limits.PAUSES_PER_MINUTE_MAX:g} pauses a minute of each partition"
-        f" after the first {limits.PAUSES_FREE} of a phase, no rebalance with max.poll.interval.ms"
-        f" {limits.MAX_POLL_INTERVAL_MS}"
+        f"the limits: RSS {limits.RSS_MAX_SMALL_MB} MB, with large records {limits.RSS_MAX_MB} MB;"
+        f" {limits.PAUSES_PER_MINUTE_MAX:g} pauses a minute of each partition after the first {limits.PAUSES_FREE} of a"
+        f" phase; no rebalance with max.poll.interval.ms {limits.MAX_POLL_INTERVAL_MS}"
     )
     for fault in faults:
         say(f"BROKEN: {fault}")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-RSS_MAX_MB = 256
-"""Of a process with the default window (20,000 records, 64 MiB), whatever the topic and the endpoint do."""
+RSS_MAX_MB = 320
+"""Of a process with the default window (20,000 records, 64 MiB), whatever the topic and the endpoint do: about 128 MB
+for itself and three times `window.bytes_max`, for what is in flight is there once more as the bodies of requests."""
+
+RSS_MAX_SMALL_MB = 192
+"""The same where the window is full by its number of records, because they are small."""
 
 WINDOW_EXCESS = 1 / 8
 """What waited for a schema is prepared a sixteenth of the window at a time, and its events may weigh as much again."""

@@ -58,7 +58,7 @@ def small_events(bootstrap_servers: str, topics: tuple[str, str], plan: Plan, wh
             see("healthy", lambda _status, _seconds: False, plan.drain_seconds_max)
             faults = _end(connector)
     faults += _not_committed(bootstrap_servers, topic)
-    return faults + _broken(phases, watch)
+    return faults + _broken(phases, watch, limits.RSS_MAX_SMALL_MB)
 
 
 def large_records(bootstrap_servers: str, topics: tuple[str, str], plan: Plan, where: Path, say: Print) -> list[str]:
@@ -87,7 +87,7 @@ def large_records(bootstrap_servers: str, topics: tuple[str, str], plan: Plan, w
                 say(phases[-1].line())
                 faults = _end(connector)
     faults += _not_committed(bootstrap_servers, topic)
-    return faults + _broken(phases, watch)
+    return faults + _broken(phases, watch, limits.RSS_MAX_MB)
 
 
 def _settings(bootstrap_servers: str, topic: str, port: int, route: dict[str, Any], dead: str) -> dict[str, Any]:
@@ -111,12 +111,12 @@ def _not_committed(bootstrap_servers: str, topic: str) -> list[str]:
     return [f"not committed to the end: {left}"] if left else []
 
 
-def _broken(phases: list[Phase], watch: Watch) -> list[str]:
+def _broken(phases: list[Phase], watch: Watch, rss_max_mb: int) -> list[str]:
     """What was above its limit."""
     faults = []
     for phase in phases:
-        if phase.rss_max_mb > limits.RSS_MAX_MB:
-            faults.append(f"{phase.name}: RSS {phase.rss_max_mb:.0f} MB, the limit is {limits.RSS_MAX_MB} MB")
+        if phase.rss_max_mb > rss_max_mb:
+            faults.append(f"{phase.name}: RSS {phase.rss_max_mb:.0f} MB, the limit is {rss_max_mb} MB")
         pauses_max = limits.PAUSES_FREE + PARTITIONS * limits.PAUSES_PER_MINUTE_MAX * phase.seconds / 60.0
         if phase.pauses > pauses_max:
             faults.append(
