@@ -19,8 +19,9 @@ from confluent_kafka import Message
 from bench.commands import ROUTES
 from bench.dataset import USERS, Pool, Shape, avro_order_pool, event_pool, order_pool, user_key
 from bench.orders import ORDER_SCHEMA
+from connector.core.actions import EngineLimits, SendRequest
 from connector.core.batching import BatchLimits
-from connector.core.engine import Engine, EngineLimits, SendRequest
+from connector.core.engine import Engine
 from connector.core.flow import WindowLimits
 from connector.core.guard import GuardLimits
 from connector.core.pacing import PacingLimits

@@ -20,8 +20,9 @@ from typing import Any
 from connector.admin.heartbeat import Heartbeat
 from connector.admin.server import AdminServer
 from connector.airship.sender import Answered, Sender
+from connector.core.actions import EngineLimits
 from connector.core.batching import BatchLimits
-from connector.core.engine import Engine, EngineLimits
+from connector.core.engine import Engine
 from connector.core.flow import WindowLimits
 from connector.core.guard import GuardLimits
 from connector.core.pacing import PacingLimits

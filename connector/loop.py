@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from connector.airship.sender import Answered
-from connector.core.engine import AnswerReport, Engine, SendRequest, WriteDeadLetter
+from connector.core.actions import AnswerReport, SendRequest, WriteDeadLetter
+from connector.core.engine import Engine
 from connector.core.outcomes import Blocked, Delivered, Refused, Retry, Split
 from connector.core.partition import Partition
 from connector.core.records import Answer, HttpAnswer, NextOffset, SourceRecord, TopicPartition, TransportFault

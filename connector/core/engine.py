@@ -1,27 +1,28 @@
 """Events in, actions out: every change of the connector's state happens here.
 
-Owns the assigned partitions, the requests in flight, and the six parts that decide: progress, ordering, batching,
-pacing, isolation, and the rejects. It is called from one thread, is handed `now` (monotonic seconds) and does no I/O.
+Owns the assigned partitions and the parts that decide: progress, ordering, batching, dispatch, pacing, isolation, and
+the rejects. It is called from one thread, is handed `now` (monotonic seconds) and does no I/O.
 
 The invariants are in ARCHITECTURE.md; the simulation checks them after every step.
 """
 
 from __future__ import annotations
 
-import heapq
-import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from random import Random
-from typing import Literal, NamedTuple, TypeAlias, assert_never
+from typing import Literal, assert_never
 
 from connector.core import commit_metadata
-from connector.core.batching import Batch, Batching, BatchLimits, Item, Run, runs_of
-from connector.core.flow import Flow, Reading, WindowLimits
-from connector.core.guard import GuardLimits, RejectGuard
-from connector.core.isolation import Group, Remainder, suspect_index
-from connector.core.outcomes import Blocked, Delivered, Outcome, Refused, Retry, Split, classify
-from connector.core.pacing import Pacing, PacingLimits, Permit
+from connector.core.actions import Action, AnswerReport, CommitItem, EngineLimits, WriteDeadLetter
+from connector.core.admission import admit, release
+from connector.core.batch_isolation import begin_isolation, key_of, without_gone
+from connector.core.batching import Batch, Batching, Item, runs_of
+from connector.core.dispatch import Dispatch
+from connector.core.flow import Flow, Reading
+from connector.core.guard import RejectGuard
+from connector.core.isolation import suspect_index
+from connector.core.outcomes import Blocked, Delivered, Refused, Retry, Split, classify
+from connector.core.pacing import Pacing
 from connector.core.partition import Partition
 from connector.core.progress import Progress
 from connector.core.records import (
@@ -29,7 +30,6 @@ from connector.core.records import (
     Entry,
     Fault,
     NextOffset,
-    OrderingKey,
     PreparedRun,
     Reject,
     SourceRecord,
@@ -39,54 +39,6 @@ from connector.core.reject_queue import DeadLetter, RejectQueue
 
 _HELD_SLICES = 16
 """Of the window: what waited for a schema is prepared in parts of this size, so that its events fit, or nearly."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineLimits:
-    batch: BatchLimits
-    window: WindowLimits
-    pacing: PacingLimits
-    guard: GuardLimits
-    requests_max: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SendRequest:
-    request_id: int
-    batch: Batch
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WriteDeadLetter:
-    letter: DeadLetter
-
-
-Action: TypeAlias = SendRequest | WriteDeadLetter
-
-
-class CommitItem(NamedTuple):
-    partition: Partition
-    position: NextOffset
-    metadata: str
-
-
-@dataclass(slots=True, eq=False)
-class AnswerReport:
-    """What one answer did, for telemetry."""
-
-    batch: Batch
-    runs: list[Run]
-    """What the request carried."""
-    outcome: Outcome
-    stale_events: int
-    rejects: list[Reject] = field(default_factory=list)
-    ended: bool = False
-    """Nothing more will be sent of this batch."""
-
-
-def _key_of(item: Item) -> object:
-    key = item[1][1]
-    return None if key is None else (id(item[0]), key)
 
 
 class Engine:
@@ -100,11 +52,7 @@ class Engine:
         self.rejects = RejectQueue()
         self.prepared_guard = RejectGuard(limits.guard)
         self.delivery_guard = RejectGuard(limits.guard)
-        self.in_flight: dict[int, Batch] = {}
-        self._next_request_id = 0
-        self._probe_id: int | None = None
-        self._urgent: list[Batch] = []  # to be sent next, the first is last: parts of a refused batch, blocked ones
-        self._waiting: list[tuple[float, int, Batch]] = []  # a heap: (due, batch id, batch)
+        self._dispatch = Dispatch(self._batching, self.pacing, limits.requests_max)
         self._abandoned: list[Batch] = []
         self.window_records = 0
         self.window_bytes = 0
@@ -206,7 +154,7 @@ class Engine:
         self.flow.received(len(entries), weight)
         if len(entries) + len(prepared.skipped) + len(prepared.rejects) + len(prepared.rest) != records:
             self._expect_several(partition, entries)
-        self._admit(partition, entries, now)
+        admit(self._batching, partition, entries, now)
 
     def _expect_several(self, partition: Partition, entries: Sequence[Entry]) -> None:
         counts: dict[int, int] = {}
@@ -221,40 +169,6 @@ class Engine:
         partition.held_bytes += held_bytes
         self._weigh(partition, held_bytes)
         self.flow.received(len(records), held_bytes)
-
-    def _admit(self, partition: Partition, entries: list[Entry], now: float) -> None:
-        start = 0
-        while start < len(entries):
-            batch = self._batching.open(now)
-            events, bodies_bytes = self._batching.fitting(entries, start, batch)
-            if events == 0:
-                self._batching.seal()
-                continue
-            chunk = entries[start : start + events]
-            admitted = partition.gate.admit(chunk, batch)
-            if len(admitted) != len(chunk):
-                bodies_bytes = sum([len(entry[2]) for entry in admitted])
-            if admitted:
-                batch.add(partition, admitted, bodies_bytes)
-            if self._batching.is_full(batch):
-                self._batching.seal()
-            start += events
-
-    def _release(self, settled: Batch, partition: Partition, keys: Iterable[OrderingKey], now: float) -> None:
-        """Frees keys, and lets what was parked behind them join batches; what does not fit parks behind the last."""
-        gate = partition.gate
-        for key in gate.release(keys, settled):
-            batch = self._batching.open(now)
-            freed = gate.unpark(key, batch, *self._batching.room(batch))
-            if not freed and batch.events:  # not even the first fits beside what is in the open batch
-                self._batching.seal()
-                batch = self._batching.open(now)
-                freed = gate.unpark(key, batch, *self._batching.room(batch))
-            if not freed:
-                freed = gate.unpark(key, batch, 1, sys.maxsize)
-            batch.add(partition, freed, sum([len(entry[2]) for entry in freed]))
-            if self._batching.is_full(batch) or gate.has_parked(key):
-                self._batching.seal()
 
     # -- what is settled ---------------------------------------------------------------------------------------------
 
@@ -288,9 +202,7 @@ class Engine:
     # -- answers -----------------------------------------------------------------------------------------------------
 
     def answered(self, request_id: int, answer: Answer, now: float) -> AnswerReport:
-        batch = self.in_flight.pop(request_id)
-        if request_id == self._probe_id:
-            self._probe_id = None
+        batch = self._dispatch.answered(request_id)
         outcome = classify(answer, batch.body)
         stale = sum(len(entries) for partition, entries in batch.runs if partition.gone)
         report = AnswerReport(batch, batch.runs, outcome, stale)
@@ -305,11 +217,10 @@ class Engine:
                 self._healthy(now)
                 self._split(report, outcome, now)
             case Retry():
-                due = self.pacing.failed(outcome, batch.attempts, now)
-                heapq.heappush(self._waiting, (due, batch.batch_id, batch))
+                self._dispatch.wait_until(self.pacing.failed(outcome, batch.attempts, now), batch)
             case Blocked():
                 self.pacing.blocked(outcome, now)
-                self._urgent.append(batch)
+                self._dispatch.next(batch)
             case _:
                 assert_never(outcome)
         return report
@@ -317,8 +228,7 @@ class Engine:
     def _healthy(self, now: float) -> None:
         """The endpoint answers about events. After an outage nobody waits out a back-off that grew during it."""
         if self.pacing.answered_well():
-            self._waiting = [(now, batch_id, batch) for _, batch_id, batch in self._waiting]
-            heapq.heapify(self._waiting)
+            self._dispatch.wait_no_longer(now)
 
     def _delivered(self, report: AnswerReport, now: float) -> None:
         batch = report.batch
@@ -333,12 +243,12 @@ class Engine:
         report.ended = True
         for partition, entries in batch.runs:
             if not partition.gone:
-                self._release(batch, partition, [entry[1] for entry in entries], now)
+                release(self._batching, batch, partition, [entry[1] for entry in entries], now)
 
     def _refused(self, report: AnswerReport, outcome: Refused, now: float) -> None:
         batch = report.batch
-        group, remainder = self._begin_isolation(batch)
-        if self._without_gone(batch):
+        group, remainder = begin_isolation(batch)
+        if without_gone(batch):
             self._resend(report, now)  # what was refused may have been an event that is not ours any more
         elif len(group.items) == 1:
             partition, entry = group.items[0]
@@ -350,8 +260,8 @@ class Engine:
 
     def _split(self, report: AnswerReport, outcome: Split, now: float) -> None:
         batch = report.batch
-        group, remainder = self._begin_isolation(batch)
-        if self._without_gone(batch):
+        group, remainder = begin_isolation(batch)
+        if without_gone(batch):
             self._resend(report, now)
         elif len(group.items) == 1:
             partition, entry = group.items[0]
@@ -360,12 +270,6 @@ class Engine:
         else:
             remainder.too_large(group)
             self._advance(report, [], now)
-
-    def _begin_isolation(self, batch: Batch) -> tuple[Group[Item], Remainder[Item]]:
-        if batch.group is None or batch.remainder is None:
-            batch.group = Group(batch.items(), batch.requests)
-            batch.remainder = Remainder(_key_of)
-        return batch.group, batch.remainder
 
     def _reject_entry(
         self,
@@ -395,32 +299,21 @@ class Engine:
         assert batch.remainder is not None
         group = batch.remainder.next()
         left = batch.remainder.items() + (group.items if group is not None else [])
-        held = {_key_of(item) for item in left}
+        held = {key_of(item) for item in left}
         batch.group = group
         if group is None:
             report.ended = True
         else:
             batch.attempts = 0
             batch.replace(runs_of(group.items))
-            self._urgent.append(batch)
+            self._dispatch.next(batch)
         for partition, entry in done:
-            if not partition.gone and _key_of((partition, entry)) not in held:
-                self._release(batch, partition, [entry[1]], now)
-
-    def _without_gone(self, batch: Batch) -> bool:
-        """Takes events of partitions that were given away out of a batch and all that is left of it."""
-        if batch.remainder is not None:
-            batch.remainder.drop(lambda item: item[0].gone)
-        if not batch.without_gone():
-            return False
-        if batch.group is not None:
-            batch.group.items = batch.items()
-            batch.group.known_bad = False
-        return True
+            if not partition.gone and key_of((partition, entry)) not in held:
+                release(self._batching, batch, partition, [entry[1]], now)
 
     def _resend(self, report: AnswerReport, now: float) -> None:
         if report.batch.events:
-            self._urgent.append(report.batch)
+            self._dispatch.next(report.batch)
         else:
             self._advance(report, [], now)
 
@@ -432,37 +325,13 @@ class Engine:
         if not self.guard_tripped:
             while (letter := self.rejects.take(now)) is not None:
                 actions.append(WriteDeadLetter(letter))
-        while len(self.in_flight) < self._limits.requests_max and not self.draining:
-            permit = self.pacing.permit(now, probing=self._probe_id is not None)
-            batch = None if permit is Permit.NOTHING else self._take(now, permit)
-            if batch is None:
-                break
-            self._next_request_id += 1
-            batch.requests += 1
-            batch.attempts += 1
-            if batch.group is not None:
-                batch.group.requests += 1
-            self.pacing.sent(batch.events, now)
-            self.in_flight[self._next_request_id] = batch
-            actions.append(SendRequest(self._next_request_id, batch))
-            if permit is Permit.PROBE:
-                self._probe_id = self._next_request_id
+        while not self.draining and (request := self._dispatch.request(now, self._sendable)) is not None:
+            actions.append(request)
         return actions
-
-    def _take(self, now: float, permit: Permit) -> Batch | None:
-        while self._urgent:
-            batch = self._urgent.pop()
-            if self._sendable(batch, now):
-                return batch
-        while self._waiting and (permit is Permit.PROBE or self._waiting[0][0] <= now):
-            batch = heapq.heappop(self._waiting)[2]
-            if self._sendable(batch, now):
-                return batch
-        return self._batching.take(now, idle=not self.in_flight)
 
     def _sendable(self, batch: Batch, now: float) -> bool:
         """Whether anything is left to send of a batch that was sent before."""
-        if self._without_gone(batch) and not batch.events and batch.remainder is not None:
+        if without_gone(batch) and not batch.events and batch.remainder is not None:
             self._advance(AnswerReport(batch, [], Split(""), 0), [], now)  # its next part comes to the urgent ones
             if batch.group is not None:
                 return False
@@ -476,9 +345,14 @@ class Engine:
         return abandoned
 
     @property
+    def in_flight(self) -> Mapping[int, Batch]:
+        """By request id."""
+        return self._dispatch.in_flight
+
+    @property
     def batches_waiting(self) -> int:
         """Sealed, or sent before and waiting for their next attempt."""
-        return len(self._urgent) + len(self._waiting) + len(self._batching.sealed)
+        return self._dispatch.waiting + len(self._batching.sealed)
 
     @property
     def guard_tripped(self) -> bool:
@@ -506,13 +380,8 @@ class Engine:
     def next_due(self, now: float) -> float | None:
         """When time alone may give something to do; None when only an event can."""
         dues = [None if self.guard_tripped else self.rejects.due_at()]
-        if len(self.in_flight) < self._limits.requests_max and not self.draining:
-            sends = [self._batching.due_at(), self._waiting[0][0] if self._waiting else None]
-            if self._urgent or self._batching.sealed:
-                sends.append(now)
-            soonest = min((due for due in sends if due is not None), default=None)
-            if soonest is not None or (self.pacing.in_trouble and self._waiting):
-                dues.append(max(self.pacing.due_at(now), now if self.pacing.in_trouble else soonest or now))
+        if not self.draining:
+            dues.append(self._dispatch.due_at(now))
         return min((due for due in dues if due is not None), default=None)
 
     # -- commits -----------------------------------------------------------------------------------------------------

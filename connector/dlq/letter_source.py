@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable
 
-from connector.core.engine import CommitItem
+from connector.core.actions import CommitItem
 from connector.core.records import NextOffset, SourceRecord, TopicPartition
 from connector.dlq.again import Again
 from connector.dlq.choosing import Choosing

@@ -20,7 +20,7 @@ from confluent_kafka import (
 )
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 
-from connector.core.engine import CommitItem
+from connector.core.actions import CommitItem
 from connector.core.records import NextOffset, SourceRecord, TopicPartition
 from connector.errors import BrokerFatal
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from connector.core.engine import CommitItem
+from connector.core.actions import CommitItem
 from connector.core.progress import OffsetRange
 from tests.simulation.invariants import require
 

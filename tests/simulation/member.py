@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
-from connector.core.engine import Engine, EngineLimits, SendRequest, WriteDeadLetter
+from connector.core.actions import EngineLimits, SendRequest, WriteDeadLetter
+from connector.core.engine import Engine
 from connector.core.outcomes import Delivered
 from connector.core.partition import Partition
 from connector.core.records import Answer, Entry, Fault, NextOffset, PreparedRun, Reject, SchemaWait, TopicPartition

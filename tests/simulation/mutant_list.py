@@ -46,10 +46,10 @@ MUTANTS = (
     Mutant(
         "release a parked record before its predecessor is settled",
         ENGINE,
-        "                due = self.pacing.failed(outcome, batch.attempts, now)",
+        "                self._dispatch.wait_until(",
         "                for partition, entries in batch.runs:\n"
-        "                    self._release(batch, partition, [entry[1] for entry in entries], now)\n"
-        "                due = self.pacing.failed(outcome, batch.attempts, now)",
+        "                    release(self._batching, batch, partition, [entry[1] for entry in entries], now)\n"
+        "                self._dispatch.wait_until(",
     ),
     Mutant(
         "forget the events after a refused one",
@@ -93,13 +93,13 @@ MUTANTS = (
     Mutant(
         "send while draining",
         ENGINE,
-        "len(self.in_flight) < self._limits.requests_max and not self.draining:\n            permit",
-        "len(self.in_flight) < self._limits.requests_max:\n            permit",
+        "        while not self.draining and (request",
+        "        while (request",
     ),
     Mutant(
         "a retried batch keeps the events of a dropped partition",
         ENGINE,
-        "        if self._without_gone(batch) and not batch.events and batch.remainder is not None:",
+        "        if without_gone(batch) and not batch.events and batch.remainder is not None:",
         "        if False:",
     ),
     # metadata
@@ -146,14 +146,14 @@ MUTANTS = (
     ),
     Mutant(
         "a probe that fails is the last one",
-        ENGINE,
+        "core/dispatch.py",
         "        if request_id == self._probe_id:\n            self._probe_id = None\n",
         "",
     ),
     Mutant(
         "a blocked batch is forgotten",
         ENGINE,
-        "                self._urgent.append(batch)\n            case _",
+        "                self._dispatch.next(batch)\n            case _",
         "                pass\n            case _",
     ),
     Mutant(
@@ -177,13 +177,13 @@ MUTANTS = (
     Mutant(
         "a letter that failed is dropped",
         "core/reject_queue.py",
-        "        self._keep(letter_id)\n        self.blocked_since",
-        "        self._written.pop(letter_id)\n        self.blocked_since",
+        "letter = self._keep(letter_id)\n        self.blocked_since",
+        "letter = self._written.pop(letter_id)\n        self.blocked_since",
     ),
     Mutant(
         "a part's key is freed while the rest of the batch holds it",
         ENGINE,
-        "if not partition.gone and _key_of((partition, entry)) not in held:",
+        "if not partition.gone and key_of((partition, entry)) not in held:",
         "if not partition.gone:",
     ),
     Mutant(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection
 from math import inf
 from random import Random
 
+from connector.core.actions import CommitItem, EngineLimits
 from connector.core.batching import BatchLimits
-from connector.core.engine import CommitItem, EngineLimits
 from connector.core.flow import WindowLimits
 from connector.core.pacing import PacingLimits
 from connector.core.progress import OffsetRange

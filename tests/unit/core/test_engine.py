@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
+from connector.core.actions import AnswerReport, EngineLimits, SendRequest, WriteDeadLetter
 from connector.core.batching import BatchLimits
-from connector.core.engine import AnswerReport, Engine, EngineLimits, SendRequest, WriteDeadLetter
+from connector.core.engine import Engine
 from connector.core.flow import WindowLimits
 from connector.core.guard import GuardLimits
 from connector.core.pacing import PacingLimits

@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
+from connector.core.actions import EngineLimits, SendRequest, WriteDeadLetter
 from connector.core.batching import BatchLimits
-from connector.core.engine import Engine, EngineLimits, SendRequest, WriteDeadLetter
+from connector.core.engine import Engine
 from connector.core.flow import Flow, WindowLimits
 from connector.core.guard import SAMPLE_RECORDS, GuardLimits, RejectGuard
 from connector.core.pacing import PacingLimits
