@@ -8,6 +8,7 @@ import time
 from collections import Counter
 
 from tests.simulation.chances import KINDS
+from tests.simulation.guard_watch import GUARD_DOES
 from tests.simulation.world import World
 
 _TRACE_LINES = 60
@@ -63,12 +64,12 @@ def main() -> int:
             else:
                 tell(seed)
             return 1
-        happened += world.chances.happened
+        happened += world.chances.happened + world.guard_did
     seconds = time.monotonic() - started
     print(
         f"{chosen.worlds} worlds, {chosen.worlds / seconds:.1f} a second, no invariant broken; what happened in them:"
     )
-    for kind in KINDS:
+    for kind in (*KINDS, *GUARD_DOES):
         print(f"  {happened[kind]:8d}  {kind}")
     return 0
 

@@ -5,6 +5,7 @@ Counts verdicts on its own. Where the order within a run is not known, it assume
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from connector.core.engine import Engine
@@ -12,12 +13,21 @@ from connector.core.guard import GuardLimits, RejectGuard, Trip
 from tests.simulation.invariants import require
 from tests.simulation.kafka_model import ModelRecord
 
+GUARD_DOES = (
+    "tripped by a run",
+    "tripped by a share",
+    "a sample was bad",
+    "healed by a sample",
+    "healed with nothing to sample",
+)
+
 
 class GuardWatch:
     """Of one of an engine's two guards."""
 
-    def __init__(self, name: str, guard: RejectGuard, limits: GuardLimits) -> None:
+    def __init__(self, name: str, guard: RejectGuard, limits: GuardLimits, happened: Counter[str]) -> None:
         self._name = name
+        self._happened = happened
         self._guard = guard
         self._limits = limits
         self._run = 0
@@ -59,7 +69,10 @@ class GuardWatch:
         before, after = self._trip, self._guard.trip
         if after is before:
             return
-        if before is not None and after is None:
+        if after is not None:
+            self._happened["a sample was bad" if before is not None else f"tripped by a {after.cause}"] += 1
+        elif before is not None:
+            self._happened["healed by a sample" if self._good + self._bad else "healed with nothing to sample"] += 1
             found = f"it heals with {self._bad} rejects and {self._good} good ones"
             require(not self._is_bad(self._good + self._bad), self._name, found)
         self._trip = after
@@ -72,10 +85,10 @@ class GuardWatch:
 class GuardWatches:
     """Of a member: its two guards, and what they hold back together."""
 
-    def __init__(self, engine: Engine, limits: GuardLimits) -> None:
+    def __init__(self, engine: Engine, limits: GuardLimits, happened: Counter[str]) -> None:
         self._engine = engine
-        self.prepared = GuardWatch("guard of what was prepared", engine.prepared_guard, limits)
-        self.delivery = GuardWatch("guard of what was delivered", engine.delivery_guard, limits)
+        self.prepared = GuardWatch("guard of what was prepared", engine.prepared_guard, limits, happened)
+        self.delivery = GuardWatch("guard of what was delivered", engine.delivery_guard, limits, happened)
 
     def read(self, records: Sequence[ModelRecord], now: float) -> None:
         """What a filter skips needs no verdict, and what waits for a schema has none for long."""

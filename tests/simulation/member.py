@@ -32,7 +32,7 @@ class Member:
         self.number = number
         self.limits = limits
         self.engine = Engine(limits, Random(world.random.random()))
-        self.guards = GuardWatches(self.engine, limits.guard)
+        self.guards = GuardWatches(self.engine, limits.guard, world.guard_did)
         self.committer = Committer(self)
         self.fetch: dict[TopicPartition, int] = {}
         self.grants: dict[TopicPartition, int] = {}

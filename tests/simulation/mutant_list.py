@@ -13,7 +13,7 @@ class Mutant(NamedTuple):
     new: str
 
 
-ENGINE, PROGRESS, GATE = "core/engine.py", "core/progress.py", "core/ordering.py"
+ENGINE, PROGRESS, GATE, GUARD = "core/engine.py", "core/progress.py", "core/ordering.py", "core/guard.py"
 
 MUTANTS = (
     # the eight that the design names
@@ -210,5 +210,77 @@ MUTANTS = (
         ENGINE,
         "max(position, positions.get(name, 0), partition.committed or 0)",
         "position",
+    ),
+    # the guard, and what waits for a schema
+    Mutant("the guard never trips by a run", GUARD, "if self._run >= self._limits.run_max:", "if False:"),
+    Mutant(
+        "the guard trips by a share of any few",
+        GUARD,
+        "elif verdicts >= self._limits.verdicts_min and rejects",
+        "elif rejects",
+    ),
+    Mutant("a tripped guard goes on reading", GUARD, "            return 0\n", "            return None\n"),
+    Mutant(
+        "a tripped guard goes on writing",
+        ENGINE,
+        "        if not self.guard_tripped:\n            while",
+        "        if True:\n            while",
+    ),
+    Mutant(
+        "the guard never heals", GUARD, "        self._run = 0\n        self.trip = None\n", "        self._run = 0\n"
+    ),
+    Mutant(
+        "what was read before the guard tripped is a sample",
+        GUARD,
+        "        if now < self.trip.sample_at:\n            return  #",
+        "        if False:\n            return  #",
+    ),
+    Mutant(
+        "a bad sample heals",
+        GUARD,
+        "            self._trip(self.trip.cause, self.trip.rejects, self.trip.of, now)\n        elif",
+        "            self._heal()\n        elif",
+    ),
+    Mutant(
+        "a sample that is all rejects heals where the share may be all",
+        GUARD,
+        " or self._sample_bad >= of)",
+        ")",
+    ),
+    Mutant(
+        "what the endpoint has not judged yet is no part of the sample",
+        ENGINE,
+        "self.delivery_guard.reading_allowed(now, on_the_way)",
+        "self.delivery_guard.reading_allowed(now)",
+    ),
+    Mutant(
+        "a sample that too few came for is never judged",
+        GUARD,
+        "if trip is None or undecided or now < trip.sample_at + _SAMPLE_SECONDS_MAX:",
+        "if True:",
+    ),
+    Mutant(
+        "a drain waits for what a tripped guard holds",
+        ENGINE,
+        "self.rejects.outstanding_of(partitions, held_back=self.guard_tripped)",
+        "self.rejects.outstanding_of(partitions, held_back=False)",
+    ),
+    Mutant(
+        "after a letter is written the others wait out their back-off",
+        "core/reject_queue.py",
+        "        self._failures = 0\n        self._next_at = 0.0\n",
+        "        self._failures = 0\n",
+    ),
+    Mutant(
+        "what waited for a schema is prepared all at once",
+        ENGINE,
+        "while partition.held and taken_bytes <= bytes_max // _HELD_SLICES:",
+        "while partition.held:",
+    ),
+    Mutant(
+        "what waits for a second schema goes behind what came after it",
+        ENGINE,
+        "            partition.held.extendleft(reversed(prepared.rest))",
+        "            partition.held.extend(prepared.rest)",
     ),
 )

@@ -10,6 +10,7 @@ import pytest
 import connector
 from tests.simulation.__main__ import shortest
 from tests.simulation.chances import KINDS
+from tests.simulation.guard_watch import GUARD_DOES
 from tests.simulation.invariants import Violation
 from tests.simulation.member import Member
 from tests.simulation.mutant_list import MUTANTS
@@ -38,9 +39,9 @@ def test_a_thousand_worlds_keep_the_invariants_and_meet_every_fault() -> None:
         except Exception as broken:
             broken.add_note(f"seed {seed}; see it with: python -m tests.simulation --worlds 1 --seed {seed}")
             raise
-        happened += world.chances.happened
+        happened += world.chances.happened + world.guard_did
         faultless += world.chances.faultless
-    assert {kind for kind in KINDS if happened[kind] < 10} == set()
+    assert {kind for kind in (*KINDS, *GUARD_DOES) if happened[kind] < 10} == set()
     assert faultless > 10
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from math import inf
 from random import Random
@@ -44,6 +45,7 @@ class World:
         self._schemas: dict[str, float] = {}
         self.slow_schemas = self.chances.hit("slow schema")
         self.floods = Floods(seed, self.chances)
+        self.guard_did: Counter[str] = Counter()
         self._limits = self._draw_limits()
         self.members: list[Member] = []
         self._joined = 0
