@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from connector.airship.sender import Answered
-from connector.core.actions import AnswerReport, SendRequest, WriteDeadLetter
+from connector.core.actions import AnswerReport, CommitItem, SendRequest, WriteDeadLetter
+from connector.core.departed import Commit, Departed
 from connector.core.engine import Engine
 from connector.core.outcomes import Blocked, Delivered, Refused, Retry, Split
 from connector.core.partition import Partition
@@ -64,6 +65,8 @@ class Loop:
         self._commit_at = 0.0
         self._commit_started = 0.0
         self._membership_lost = False
+        self._departed = Departed()
+        self._offered: dict[TopicPartition, Commit] = {}
         self.joined = False
         self.stopping = False
         self.last_delivery: float | None = None
@@ -204,6 +207,9 @@ class Loop:
             runs = [entries for partition, entries in report.runs if not partition.gone]
             self._telemetry.batch_delivered(runs)
             self._telemetry.settled("delivered", sum(map(len, runs)))
+            for partition, entries in report.runs:
+                if partition.gone:
+                    self._departed.settled(partition, [entry[0] for entry in entries])
         if report.stale_events:
             self._telemetry.answers_stale(report.stale_events)
         if report.rejects:
@@ -214,7 +220,9 @@ class Loop:
     def dead_letter_reported(self, letter_id: int) -> None:
         letter = self.engine.dead_letter_reported(letter_id)
         self._telemetry.dead_letter_reported(letter.partition.name, letter.offset, self.dead_letters.topic)
-        if not letter.partition.gone:
+        if letter.partition.gone:
+            self._departed.settled(letter.partition, [letter.offset])
+        else:
             self._telemetry.settled("dead_lettered", 1)
 
     def dead_letter_failed(self, letter_id: int, detail: str) -> None:
@@ -229,9 +237,12 @@ class Loop:
     def _commit(self, now: float) -> None:
         names = [name for name, partition in self.engine.partitions.items() if not len(partition.progress)]
         positions = {} if self.stopping else self.source.positions(names)
-        plan = self.engine.commit_plan(positions)
+        self._offer(self.engine.commit_plan(positions), now)
+
+    def _offer(self, plan: list[CommitItem], now: float) -> None:
         if plan:
             self._commit_started = now
+            self._offered |= {item.partition.name: (item.position, item.metadata) for item in plan}
             self.source.commit(plan)
 
     def commit_answered(self, answer: CommitAnswer) -> None:
@@ -250,7 +261,7 @@ class Loop:
     def assigned(self, partitions: list[Assigned]) -> None:
         self.joined = True
         for item in partitions:
-            self.engine.assign(item.name, item.position, item.metadata)
+            self._departed.come_back(self.engine.assign(item.name, item.position, item.metadata))
             if item.expired:
                 self._telemetry.expired(item.name, item.expired)
         names = [item.name for item in partitions]
@@ -263,12 +274,18 @@ class Loop:
         """What is in flight of these is waited for; what is not sent yet is the next owner's."""
         if any(name in self.engine.partitions for name in names) and not self.stopping:
             self.drain(names, time.monotonic() + self._settings.drain_seconds, self.source.ask_commit)
-        self.engine.drop(names)
+        self._drop(names)
         self._telemetry.rebalanced("revoked", names)
 
     def lost(self, names: list[TopicPartition]) -> None:
-        self.engine.drop(names)
+        self._drop(names)
         self._telemetry.rebalanced("lost", names)
+
+    def _drop(self, names: list[TopicPartition]) -> None:
+        for name in names:
+            if name in self.engine.partitions:
+                self._departed.leave(self.engine.partitions[name], self._offered.pop(name, None))
+        self.engine.drop(names)
 
     def drain(self, names: Collection[TopicPartition], deadline: float, serve: Callable[[], None]) -> None:
         """Sends nothing more, waits for answers and reports of these partitions, and commits."""
@@ -296,10 +313,7 @@ class Loop:
                 self.dead_letters.serve()
                 serve()
             if send and not self.source.committing:
-                plan = self.engine.commit_plan({})
-                if plan:
-                    self._commit_started = time.monotonic()
-                    self.source.commit(plan)
+                self._offer(self.engine.commit_plan({}), time.monotonic())
 
     @property
     def registry_trouble(self) -> tuple[float, str] | None:
