@@ -42,7 +42,7 @@ def explained(letter: Letter, message: Message, judge: Judge, now_seconds: float
         "would_pass_now": judgement is not None and judgement.outcome == "event",
         "now": _now(judgement, reveal=reveal),
         "key": _shown_bytes(message.key(), reveal=reveal),
-        "headers": _headers(facts.own_headers or [], reveal=reveal),
+        "headers": _headers(message.headers() or [], reveal=reveal),
         "value": _value(letter, message, judge, reveal=reveal),
     }
 

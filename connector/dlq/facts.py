@@ -10,7 +10,7 @@ Whatever is not as it should be counts as not told: a letter that somebody else 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 from connector.core.records import SourceRecord
@@ -21,6 +21,15 @@ Headers: TypeAlias = list[tuple[str, bytes | None]]
 
 _SPRING = "kafka_dlt-"
 _ARROYO = ("original_partition", "original_offset")
+_ADDED: dict[Writer, tuple[str, ...]] = {
+    "airship-connector": (names.CONNECT, names.OWN),
+    "kafka-connect": (names.CONNECT, names.OWN),
+    "spring": (_SPRING, names.OWN),
+    "arroyo": (*_ARROYO, names.OWN),
+    "unknown": (names.OWN,),
+}
+"""The beginnings of the names of what a writer adds. A replay adds a header of ours to any of them."""
+_Told: TypeAlias = dict[str, bytes | None]
 
 
 class Origin(NamedTuple):
@@ -56,30 +65,36 @@ class Facts:
     original_timestamp: int | None = None
     """Milliseconds since 1970."""
     left_out: tuple[str, ...] = ()
-    own_headers: Headers | None = None
-    """The message's own, in order, without those that the writer added."""
 
 
 def facts_of(record: SourceRecord) -> Facts:
-    headers = cast("Headers", record.headers() or [])
-    told = dict(headers)
+    told = dict(cast("Headers", record.headers() or []))
     if names.REASON in told:
-        return _own(headers, told)
+        return _own(told)
     if names.TOPIC in told or names.EXCEPTION_CLASS in told or names.STAGE in told:
-        return _connect(headers, told)
+        return _connect(told)
     if any(name.startswith(_SPRING) for name in told):
-        return _spring(headers, told)
+        return _spring(told)
     if all(name in told for name in _ARROYO):
-        return _arroyo(headers, told)
-    return Facts("unknown", Origin(None, None, None), own_headers=headers or None)
+        return _arroyo(told)
+    return Facts("unknown", Origin(None, None, None))
 
 
-def _own(headers: Headers, told: dict[str, bytes | None]) -> Facts:
-    return replace(
-        _connect(headers, told),
-        writer="airship-connector",
+def own_headers(record: SourceRecord, writer: Writer) -> Headers | None:
+    """The message's own, in order, without those that the writer added."""
+    headers = cast("Headers", record.headers() or [])
+    return [(name, value) for name, value in headers if not name.startswith(_ADDED[writer])] or None
+
+
+def _own(told: _Told) -> Facts:
+    return Facts(
+        "airship-connector",
+        _connects_origin(told),
+        stage=text(told.get(names.STAGE)),
         reason=text(told.get(names.REASON)),
         field=text(told.get(names.FIELD)),
+        error_class=text(told.get(names.EXCEPTION_CLASS)),
+        message=text(told.get(names.EXCEPTION_MESSAGE)),
         http_status=decimal(told.get(names.HTTP_STATUS)),
         answer=text(told.get(names.ANSWER)),
         attempts=decimal(told.get(names.ATTEMPTS)) or 0,
@@ -91,19 +106,22 @@ def _own(headers: Headers, told: dict[str, bytes | None]) -> Facts:
     )
 
 
-def _connect(headers: Headers, told: dict[str, bytes | None]) -> Facts:
+def _connect(told: _Told) -> Facts:
     """Connect keeps the message's own timestamp for its letter, so that is the original one."""
     return Facts(
         "kafka-connect",
-        Origin(text(told.get(names.TOPIC)), decimal(told.get(names.PARTITION)), decimal(told.get(names.OFFSET))),
+        _connects_origin(told),
         stage=text(told.get(names.STAGE)),
         error_class=text(told.get(names.EXCEPTION_CLASS)),
         message=text(told.get(names.EXCEPTION_MESSAGE)),
-        own_headers=_without(headers, (names.CONNECT, names.OWN)),
     )
 
 
-def _spring(headers: Headers, told: dict[str, bytes | None]) -> Facts:
+def _connects_origin(told: _Told) -> Origin:
+    return Origin(text(told.get(names.TOPIC)), decimal(told.get(names.PARTITION)), decimal(told.get(names.OFFSET)))
+
+
+def _spring(told: _Told) -> Facts:
     origin = Origin(
         text(told.get(_SPRING + "original-topic")),
         _big_endian(told.get(_SPRING + "original-partition"), 4),
@@ -118,18 +136,13 @@ def _spring(headers: Headers, told: dict[str, bytes | None]) -> Facts:
         message=text(told.get(_SPRING + "exception-message")),
         group=text(told.get(_SPRING + "original-consumer-group")),
         original_timestamp=_big_endian(told.get(_SPRING + "original-timestamp"), 8),
-        own_headers=_without(headers, (_SPRING, names.OWN)),
     )
 
 
-def _arroyo(headers: Headers, told: dict[str, bytes | None]) -> Facts:
+def _arroyo(told: _Told) -> Facts:
     """Its topic is known from its settings alone."""
     partition, offset = (decimal(told.get(name)) for name in _ARROYO)
-    return Facts("arroyo", Origin(None, partition, offset), own_headers=_without(headers, (*_ARROYO, names.OWN)))
-
-
-def _without(headers: Headers, prefixes: tuple[str, ...]) -> Headers | None:
-    return [(name, value) for name, value in headers if not name.startswith(prefixes)] or None
+    return Facts("arroyo", Origin(None, partition, offset))
 
 
 def _big_endian(value: bytes | None, size: int) -> int | None:

@@ -42,14 +42,7 @@ class Ledger:
         partition, _, chunk = key.removeprefix(self._prefix).partition("/")
         if not (key.startswith(self._prefix) and partition.isdigit() and chunk.isdigit()) or value is None:
             return
-        try:
-            if not value.startswith(_FORM):
-                raise ValueError("another form")
-            bits = zlib.decompress(value[1:], bufsize=_CHUNK_BYTES)
-        except (ValueError, zlib.error) as error:
-            found = f"{key} holds {len(value)} bytes that are no marks of this version"
-            raise StartError(f"what was replayed cannot be read: {found}; use the version that wrote them") from error
-        self._chunks[int(partition), int(chunk)] = bytearray(bits[:_CHUNK_BYTES].ljust(_CHUNK_BYTES, b"\0"))
+        self._chunks[int(partition), int(chunk)] = _bits(key, value)
 
     def __contains__(self, position: Position) -> bool:
         chunk, place = divmod(position.offset, CHUNK_LETTERS)
@@ -70,3 +63,14 @@ class Ledger:
             (f"{self._prefix}{partition}/{chunk}".encode(), _FORM + zlib.compress(self._chunks[partition, chunk]))
             for partition, chunk in changed
         ]
+
+
+def _bits(key: str, value: bytes) -> bytearray:
+    try:
+        bits = zlib.decompress(value[1:], bufsize=_CHUNK_BYTES) if value.startswith(_FORM) else None
+    except zlib.error:
+        bits = None
+    if bits is None:
+        found = f"{key} holds {len(value)} bytes that are no marks of this version"
+        raise StartError(f"what was replayed cannot be read: {found}; use the version that wrote them")
+    return bytearray(bits[:_CHUNK_BYTES].ljust(_CHUNK_BYTES, b"\0"))

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from connector.core.records import SourceRecord
-from connector.dlq.facts import Facts, Headers, decimal, facts_of, last
+from connector.dlq.facts import Facts, Headers, decimal, facts_of, last, own_headers
 from connector.kafka import letter_format as names
 
 
@@ -67,7 +67,7 @@ class Message:
         self._partition = -1 if facts.origin.partition is None else facts.origin.partition
         self._offset = -1 if facts.origin.offset is None else facts.origin.offset
         self._key, self._value = record.key(), record.value()
-        self._headers = facts.own_headers
+        self._headers = own_headers(record, facts.writer)
         told = facts.original_timestamp
         self._timestamp = record.timestamp() if told is None else (1, told)
 

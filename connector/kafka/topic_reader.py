@@ -23,7 +23,15 @@ _ASK_SECONDS = 10.0
 _SILENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.2
 _CHUNK_RECORDS = 1_000
-_QUEUE_KILOBYTES = 8 * 1024
+# What stands in memory is the queue's limit plus one unpacked answer of each broker (connector/kafka/properties.py).
+_MEMORY: Mapping[str, Property] = {
+    "fetch.max.bytes": 2 * 1024 * 1024,
+    "max.partition.fetch.bytes": 1024 * 1024,
+    "queued.max.messages.kbytes": 8 * 1024,
+    "queued.min.messages": 10_000,
+    "fetch.queue.backoff.ms": 20,
+    "message.max.bytes": 1000,  # only a lower bound of fetch.max.bytes here
+}
 
 
 class TopicReader:
@@ -43,13 +51,12 @@ class TopicReader:
         self._consumer = Consumer(
             {
                 **connection,
+                **_MEMORY,
                 "group.id": group,
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
-                "queued.max.messages.kbytes": _QUEUE_KILOBYTES,
-                "fetch.queue.backoff.ms": 20,
                 "error_cb": self._on_error,
                 "logger": log,
             }
