@@ -8,7 +8,7 @@ from pathlib import Path
 from connector.configuration import describe
 from connector.mapping import event_schemas
 from connector.telemetry import metrics_page
-from docs import chart_values, librdkafka_names
+from docs import chart_values, dead_letter_format, librdkafka_names
 
 ROOT = Path(__file__).parent.parent
 
@@ -16,6 +16,7 @@ FILES: dict[str, Callable[[], str]] = {
     "schemas/connector.schema.json": describe.json_schema_text,
     "schemas/custom-event.schema.json": event_schemas.json_schema_text,
     "schemas/custom-event.avsc": event_schemas.avro_schema_text,
+    "schemas/dead-letter.md": dead_letter_format.render,
     "docs/settings.md": describe.settings_page,
     "docs/metrics.md": metrics_page.render,
     "connector/kafka/property_names.py": librdkafka_names.render,

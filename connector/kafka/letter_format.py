@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from connector.core.records import Reason
+
 VERSION = 1
 
 CONNECT = "__connect.errors."
@@ -74,7 +76,28 @@ HEADERS: Mapping[str, HeaderMeaning] = {
     REPLAYS: HeaderMeaning(True, "decimal", "how often the message was replayed before this failure"),
     LEFT_OUT: HeaderMeaning(
         False,
-        "some of `answer`, `message`, `headers`, `value`, separated by blanks",
+        "some of `answer`, `headers`, `value`, separated by blanks",
         "what did not fit into the topic's limit; with `value` the letter is a pointer to its origin",
     ),
 }
+
+REASONS: Mapping[Reason, str] = {
+    "not_json": "the value is not one JSON text in UTF-8",
+    "not_avro": "the value does not fit its Avro schema",
+    "truncated": "the value ends too early",
+    "trailing_bytes": "something follows the value",
+    "wrong_framing": "the first bytes are not those of the route's format",
+    "unknown_schema": "the schema is not known to the registry, asked twice",
+    "schema_not_usable": "the schema cannot be used to read with, or is of another kind than the route says",
+    "too_deep": "objects and arrays are nested too deep",
+    "tombstone": "the message has no value, and the route rejects those",
+    "expression_failed": "an expression of the route fails on this message",
+    "required_missing": "an expression that must give something gives null",
+    "transform_failed": "the route's function raised",
+    "no_route": "no route takes the topic",
+    "invalid_event": "the event breaks the endpoint's contract",
+    "too_large": "the event is larger than a request may be",
+    "refused": "the endpoint refused a request that held nothing else (400, 422)",
+    "refused_too_large": "the endpoint answered 413 to a request that held nothing else",
+}
+"""The codes of `airship-connector.reason`, a closed set."""
