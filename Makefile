@@ -23,7 +23,7 @@ TESTS := $(wildcard $(addprefix tests/,unit contract simulation chart image inte
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format simulate chaos limits bench image test-chart test-cluster docs requirements clean
+.PHONY: help install demo test lint format simulate chaos limits bench image sbom licences audit test-chart test-cluster docs requirements clean
 
 help: ## these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -89,6 +89,21 @@ image: ## the container image: make image IMAGE=name PYTHON_IMAGE=base; docs/ima
 		$(if $(BUILD_IMAGE),--build-arg BUILD_IMAGE=$(BUILD_IMAGE)) \
 		$(if $(PIP_CONF),--secret id=pip.conf$(comma)src=$(PIP_CONF)) \
 		$(if $(CA_FILE),--secret id=ca.pem$(comma)src=$(CA_FILE)) $(BUILD_OPTIONS) .
+	@docker history --format '{{.Size}}	{{.CreatedBy}}' $(IMAGE) | awk '!/^0B/'
+
+sbom: $(VENV)/.dev ## dist/sbom.cdx.json and dist/licences.txt: the parts of an installation
+	rm -rf build/installation build/wheels
+	$(BIN)/python -m venv --without-pip build/installation
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir build/wheels .
+	$(PIP) --python build/installation/bin/python install --require-hashes -r requirements/runtime.txt
+	$(PIP) --python build/installation/bin/python install --no-index --no-deps build/wheels/*.whl
+	$(BIN)/python -m requirements.parts build/installation/bin/python dist
+
+licences: $(VENV)/.dev ## the licences of all requirements; fails where one is not permitted
+	@$(BIN)/python -m requirements.parts $(BIN)/python
+
+audit: $(VENV)/.dev ## known vulnerabilities, asked of the package index or OSV_URL; says so when it cannot
+	@$(BIN)/python -m requirements.audit $(if $(OSV_URL),--osv-url $(OSV_URL))
 
 test-chart: $(VENV)/.dev $(VENV)/.checkov ## the Helm chart's tests; make test runs them too
 	$(PYTEST) -m "not cluster" tests/chart
@@ -108,4 +123,4 @@ requirements: $(VENV)/.dev ## pin the requirements anew, with hashes
 	$(PIN) requirements/checkov.in --output-file requirements/checkov.txt
 
 clean: ## remove what was made here; the cache of downloaded parts stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
