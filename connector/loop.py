@@ -14,7 +14,7 @@ from typing import assert_never
 
 from connector.airship.sender import Answered
 from connector.core.actions import AnswerReport, CommitItem, SendRequest, WriteDeadLetter
-from connector.core.departed import Commit, Departed
+from connector.core.departed import Departed
 from connector.core.engine import Engine
 from connector.core.outcomes import Blocked, Delivered, Refused, Retry, Split
 from connector.core.partition import Partition
@@ -66,7 +66,6 @@ class Loop:
         self._commit_started = 0.0
         self._membership_lost = False
         self._departed = Departed()
-        self._offered: dict[TopicPartition, Commit] = {}
         self.joined = False
         self.stopping = False
         self.last_delivery: float | None = None
@@ -242,12 +241,13 @@ class Loop:
     def _offer(self, plan: list[CommitItem], now: float) -> None:
         if plan:
             self._commit_started = now
-            self._offered |= {item.partition.name: (item.position, item.metadata) for item in plan}
+            self._departed.offered(plan)
             self.source.commit(plan)
 
     def commit_answered(self, answer: CommitAnswer) -> None:
         for item in answer.done:
             self.engine.confirmed(item)
+            self._departed.confirmed(item)
         seconds = time.monotonic() - self._commit_started
         error = answer.failed[0][1] if answer.failed else None
         names = [item.partition.name for item in answer.done] + [item.partition.name for item, _ in answer.failed]
@@ -284,7 +284,7 @@ class Loop:
     def _drop(self, names: list[TopicPartition]) -> None:
         for name in names:
             if name in self.engine.partitions:
-                self._departed.leave(self.engine.partitions[name], self._offered.pop(name, None))
+                self._departed.leave(self.engine.partitions[name])
         self.engine.drop(names)
 
     def drain(self, names: Collection[TopicPartition], deadline: float, serve: Callable[[], None]) -> None:

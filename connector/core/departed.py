@@ -2,7 +2,7 @@
 
 A member that the group gave up on (the broker was away for longer than a session, a pause of the machine) could not
 commit what it delivered last, and often gets the same partitions back. What it saw settled is not sent again then.
-Owns the progress of each partition that left, until that partition comes back.
+Owns the progress of each partition that left, until that partition comes back, and the commits without an answer.
 
 It counts only where the group's commit is one that this member made: else somebody else went on from there, or the
 topic was made anew, with other records under the same offsets.
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
+from connector.core.actions import CommitItem
 from connector.core.partition import Partition
 from connector.core.progress import OffsetRange, Progress
 from connector.core.records import NextOffset, TopicPartition
@@ -24,16 +25,26 @@ Commit: TypeAlias = "tuple[NextOffset, str]"
 class _Left(NamedTuple):
     progress: Progress
     commits: set[Commit]
-    """What the group can hold if nobody else committed: the last that was confirmed, or one without an answer."""
+    """What the group can hold if nobody else committed."""
 
 
 class Departed:
     def __init__(self) -> None:
         self._left: dict[TopicPartition, _Left] = {}
+        self._offered: dict[TopicPartition, set[Commit]] = {}
 
-    def leave(self, partition: Partition, unanswered: Commit | None) -> None:
-        """The partition is taken away. `unanswered`: a commit of it that was sent, and may have arrived."""
-        commits = {unanswered} if unanswered is not None else set()
+    def offered(self, plan: Iterable[CommitItem]) -> None:
+        """A commit is sent. It may arrive although its answer says that it failed, or does not come."""
+        for item in plan:
+            self._offered.setdefault(item.partition.name, set()).add((item.position, item.metadata))
+
+    def confirmed(self, item: CommitItem) -> None:
+        """It arrived; those before it matter no more."""
+        self._offered.pop(item.partition.name, None)
+
+    def leave(self, partition: Partition) -> None:
+        """The partition is taken away."""
+        commits = self._offered.pop(partition.name, set())
         if partition.committed:  # at 0 nothing tells this topic from one that was made anew
             commits.add((partition.committed, partition.committed_metadata))
         self._left[partition.name] = _Left(partition.progress, commits)

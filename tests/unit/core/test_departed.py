@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from connector.core.actions import CommitItem
 from connector.core.departed import Commit, Departed
 from connector.core.partition import Partition
 from connector.core.progress import OffsetRange, Progress
@@ -18,13 +19,15 @@ def held(position: int, metadata: str = "") -> Partition:
     return partition
 
 
-def thrown_out(unanswered: Commit | None = None, committed: int = 10) -> tuple[Departed, Partition]:
+def thrown_out(*unanswered: Commit, committed: int = 10) -> tuple[Departed, Partition]:
     """Of 10 to 19 it has 10, 11 and 15 settled, and 17 in flight."""
     partition = held(committed, "their text")
     partition.progress.track(range(committed, committed + 10))
     partition.progress.settle([committed, committed + 1, committed + 5])
     departed = Departed()
-    departed.leave(partition, unanswered)
+    for position, metadata in unanswered:
+        departed.offered([CommitItem(partition, position, metadata)])
+    departed.leave(partition)
     partition.gone = True
     return departed, partition
 
@@ -54,7 +57,7 @@ def test_an_answer_for_an_earlier_epoch_changes_nothing() -> None:
     departed, before = thrown_out()
     departed.come_back(held(10, "their text"))
     departed.settled(before, [17])
-    departed.leave(held(10, "their text"), None)
+    departed.leave(held(10, "their text"))
     departed.settled(before, [18])
     again = held(10, "their text")
     departed.come_back(again)
@@ -84,11 +87,24 @@ def test_where_somebody_else_committed_or_the_topic_is_another_nothing_is_known(
     assert settled(again) == []
 
 
-def test_a_commit_without_an_answer_may_have_arrived() -> None:
-    departed, _ = thrown_out(unanswered=(NextOffset(12), "later text"))
-    again = held(12, "later text")
+def test_each_commit_without_an_answer_may_be_the_one_that_arrived() -> None:
+    for position, text, known in [(11, "earlier", [11, 15]), (12, "later", [15]), (10, "their text", [10, 11, 15])]:
+        departed, _ = thrown_out((NextOffset(11), "earlier"), (NextOffset(12), "later"))
+        again = held(position, text)
+        departed.come_back(again)
+        assert settled(again) == known
+
+
+def test_a_commit_before_a_confirmed_one_is_of_no_interest() -> None:
+    departed, partition = Departed(), held(10)
+    departed.offered([CommitItem(partition, NextOffset(11), "earlier")])
+    departed.confirmed(CommitItem(partition, NextOffset(12), "later"))
+    partition.progress.track(range(10, 20))
+    partition.progress.settle([10, 11, 15])
+    departed.leave(partition)
+    again = held(11, "earlier")
     departed.come_back(again)
-    assert settled(again) == [15]
+    assert settled(again) == []
 
 
 def test_a_partition_without_a_commit_could_be_of_a_topic_made_anew() -> None:
