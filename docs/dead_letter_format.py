@@ -62,7 +62,8 @@ topic that takes not even a pointer holds the job up, as any other trouble of th
 A message that is refused again becomes a new letter. `airship-connector.replays` counts the replays before it. After
 a replay to the endpoint the new letter keeps the first origin and the message's own timestamp, and its `attempts` are
 those of all times. After a replay to the source topic the message has a new place there: that is the new letter's
-origin, and `attempts` begins anew. """
+origin, and `attempts` begins anew.
+"""
 
 
 def render() -> str:

@@ -118,8 +118,10 @@ def show_command(
             else:
                 show_letter(view, first=not shown)
             shown += 1
-    if not shown and not as_json:
+    if not as_json and not shown:
         print("no dead letter matches", file=sys.stderr)
+    elif not as_json and not reveal:
+        print("\nwhat messages hold is hidden; --reveal shows it", file=sys.stderr)
     return 0
 
 

@@ -154,21 +154,23 @@ def show_letter(view: Mapping[str, Any], *, first: bool) -> None:
     for header in view["headers"]:
         _row("header", f"{header['name']}: {'none' if header['value'] is None else header['value']}")
     _block("message", "in the topic that it came from" if "value" in view["left_out"] else view["value"])
-    for number, event in enumerate((view["now"] or {}).get("events", ()), start=1):
-        _block("event" if number == 1 else "", event)
+    for event in view["now"].get("events", ()):
+        if event != view["value"]:
+            _block("event", event)
 
 
 def _now_in_words(view: Mapping[str, Any]) -> str:
     now = view["now"]
-    if now is None:
-        return "cannot be told: the letter only points at the message"
+    if now["outcome"] == "unknown":
+        return f"cannot be told: {now['why']}"
     if now["outcome"] == "event":
         events = "one event" if len(now["events"]) == 1 else f"{len(now['events'])} events"
         return f"would pass: {events} by {now['route']}"
     if now["outcome"] == "skip":
         return f"would be skipped ({now['skipped']})"
     faults = "; ".join(f"{f['field'] or 'event'}: found {f['found']}, expected {f['expected']}" for f in now["faults"])
-    return f"would be rejected again: {now['stage']}, {now['reason']}: {faults}"
+    same = faults == view["message"] and now["reason"] == view["reason"]
+    return "would be rejected again" + (" for the same" if same else f": {now['stage']}, {now['reason']}: {faults}")
 
 
 def _history(view: Mapping[str, Any]) -> str:

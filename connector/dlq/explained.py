@@ -1,6 +1,6 @@
 """What is shown of one letter, to a person or a program: its facts, its message, and what would become of it now.
 
-The message's contents are hidden unless they are asked for. So is what may quote them: the endpoint's answer, and the
+The message's contents are hidden unless they are asked for. So is what may quote them: the endpoint's words, and the
 error texts that other programs wrote; our own say of which kind something was and never what it was.
 """
 
@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from connector.dlq.facts import Headers
+from connector.dlq.facts import Facts, Headers
 from connector.dlq.hiding import hidden, hidden_bytes
 from connector.dlq.letter import Letter, Message
-from connector.errors import DecodeError
+from connector.errors import DecodeError, RegistryUnavailable
 from connector.preview.judge import Judge, Judgement
 
 
 def explained(letter: Letter, message: Message, judge: Judge, now_seconds: float, *, reveal: bool) -> dict[str, Any]:
-    """Raises RegistryUnavailable."""
     facts, position = letter.facts, letter.position
-    judgement = None if letter.is_pointer else judge.judge(message.topic(), message, now_seconds)
+    judgement = _judgement(letter, message, judge, now_seconds)
     origin = facts.origin._replace(topic=message.topic() or None)
     return {
         "partition": position.partition,
@@ -28,7 +27,7 @@ def explained(letter: Letter, message: Message, judge: Judge, now_seconds: float
         "stage": facts.stage,
         "reason": facts.reason,
         "field": facts.field,
-        "message": facts.message if reveal or facts.writer == "airship-connector" else _hidden_text(facts.message),
+        "message": facts.message if reveal or _says_only_of_which_kind(facts) else _hidden_text(facts.message),
         "error_class": facts.error_class,
         "http_status": facts.http_status,
         "answer": facts.answer if reveal else _hidden_text(facts.answer),
@@ -39,7 +38,7 @@ def explained(letter: Letter, message: Message, judge: Judge, now_seconds: float
         "group": facts.group,
         "written_by": facts.writer,
         "left_out": list(facts.left_out),
-        "would_pass_now": judgement is not None and judgement.outcome == "event",
+        "would_pass_now": None if isinstance(judgement, str) else judgement.outcome == "event",
         "now": _now(judgement, reveal=reveal),
         "key": _shown_bytes(message.key(), reveal=reveal),
         "headers": _headers(message.headers() or [], reveal=reveal),
@@ -47,10 +46,24 @@ def explained(letter: Letter, message: Message, judge: Judge, now_seconds: float
     }
 
 
-def _now(judgement: Judgement | None, *, reveal: bool) -> dict[str, Any] | None:
-    """None where the letter only points at its message."""
-    if judgement is None:
-        return None
+def _says_only_of_which_kind(facts: Facts) -> bool:
+    """Our own words do; those of a refusal are the endpoint's."""
+    return facts.writer == "airship-connector" and facts.stage != "deliver"
+
+
+def _judgement(letter: Letter, message: Message, judge: Judge, now_seconds: float) -> Judgement | str:
+    """As a text: why nothing can be told."""
+    if letter.is_pointer:
+        return "the letter only points at the message"
+    try:
+        return judge.judge(message.topic(), message, now_seconds)
+    except RegistryUnavailable as error:
+        return f"the schema cannot be looked up: {error}"
+
+
+def _now(judgement: Judgement | str, *, reveal: bool) -> dict[str, Any]:
+    if isinstance(judgement, str):
+        return {"outcome": "unknown", "why": judgement}
     shown: dict[str, Any] = {"outcome": judgement.outcome, "route": judgement.route}
     if judgement.outcome == "event":
         events = [json.loads(event) for event in judgement.events]
@@ -71,7 +84,7 @@ def _value(letter: Letter, message: Message, judge: Judge, *, reveal: bool) -> A
         return None
     try:
         decoded = judge.decoded(message.topic(), message)
-    except DecodeError:
+    except (DecodeError, RegistryUnavailable):
         decoded = None
     if decoded is None:
         return _shown_bytes(value, reveal=reveal)

@@ -119,6 +119,8 @@ def test_a_letter_is_shown_with_what_would_become_of_it_and_without_what_is_in_i
     words = dlq("show", "0:1")
     assert "body.name: found a string with upper-case characters, expected lower case" in words
     assert "would be rejected again: validate, invalid_event" in words
+    assert "<text of" in dlq.json("show", "0:0")["message"]  # the endpoint's words may quote the message
+    assert "lower case" in dlq.json("show", "0:0", "--reveal")["message"]
 
 
 def test_what_is_missing_is_said(
