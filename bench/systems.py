@@ -27,13 +27,14 @@ _LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """`key` is what `--only` takes; `module` is the program of a yardstick or a peer."""
+    """`key` is what `--only` takes; `module` and `flag`: the program of a yardstick or a peer."""
 
     key: str
     title: str
     kind: Kind
     shape: Shape
     module: str = ""
+    flag: str = ""
     posts: bool = True
 
     def missing(self) -> str | None:
@@ -51,7 +52,10 @@ SYSTEMS: tuple[System, ...] = (
     System("mapped", "connector, JSON mapped", "connector", "order"),
     System("avro", "connector, Avro mapped", "connector", "order-avro"),
     System("plain", "plain loop", "program", "event", "bench.peers.plain_loop"),
-    System("arroyo", "arroyo", "program", "event", "bench.peers.arroyo_loop"),
+    System("arroyo", "arroyo, in threads", "program", "event", "bench.peers.arroyo_loop"),
+    System(
+        "arroyo-in-line", "arroyo, one request at a time", "program", "event", "bench.peers.arroyo_loop", "--in-line"
+    ),
     System("redpanda", "Redpanda Connect, pass-through", "redpanda-connect", "event"),
     System("redpanda-mapped", "Redpanda Connect, JSON mapped", "redpanda-connect", "order"),
     System("redpanda-avro", "Redpanda Connect, Avro mapped", "redpanda-connect", "order-avro"),
@@ -64,6 +68,7 @@ def carry(stage: Stage, system: System, count: int) -> Used:
     match system.kind:
         case "program":
             more = ["--endpoint", stage.endpoint_url] if system.posts else []
+            more += [system.flag] if system.flag else []
             command = program_command(stage, system.module, topic, count, *more)
             return run_child(stage.name(system.key), command, stage.directory)
         case "connector":

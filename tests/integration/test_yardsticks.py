@@ -216,7 +216,7 @@ def recording(status: int = 200) -> Iterator[Recorder]:
 
 
 def run_yardstick(tmp_path: Path, name: str, broker: Broker, topic: str, *arguments: str) -> ChildProcess:
-    command = [sys.executable, "-m", f"bench.{name}"]
+    command = [sys.executable, "-m", *f"bench.{name}".split()]
     common = ["--bootstrap-servers", broker.bootstrap_servers, "--topic", topic]
     child = ChildProcess(name, [*command, *common, *arguments], log_path=tmp_path / "out", directory=ROOT)
     with child:
@@ -256,7 +256,7 @@ def test_a_short_run_stops_early(tmp_path: Path, broker: Broker, filled: str) ->
     )
 
 
-POSTING = ["yardsticks.bare_primitives", "peers.plain_loop", "peers.arroyo_loop"]
+POSTING = ["yardsticks.bare_primitives", "peers.plain_loop", "peers.arroyo_loop", "peers.arroyo_loop --in-line"]
 
 
 @pytest.mark.parametrize("name", POSTING)
