@@ -82,6 +82,7 @@ def _rejects(reject: RejectCount, moment: Moment) -> dict[str, Any]:
         "count": reject.count,
         "last": moment.iso(reject.last),
         "last_seconds_ago": moment.ago(reject.last),
+        "fault": reject.fault,
     }
 
 

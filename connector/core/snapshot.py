@@ -77,6 +77,8 @@ class RejectCount:
     reason: Reason
     count: int
     last: float
+    fault: str = ""
+    """What was wrong with one of the last, as its dead letter says it; bounded, empty where it may quote the event."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ AGE_SAMPLES_MAX = 8
 """Records whose age is looked at in one run of a batch; with more, each stands for its neighbours."""
 
 RATES_SECONDS = 10.0
+_FAULT_CHARACTERS_MAX = 1_000
+"""Of the last reject's text that the status page shows."""
 
 
 class LiveTelemetry(Telemetry):
@@ -45,6 +47,7 @@ class LiveTelemetry(Telemetry):
         self._rejects: dict[tuple[Stage, Reason], RejectCount] = {}
         self._letters: dict[tuple[TopicPartition, int], float] = {}  # to be written, and since when
         self._new_rejects: Tally[tuple[Stage, Reason]] = Tally()
+        self._last_faults: dict[tuple[Stage, Reason], str] = {}
         self._read = self._rejected = self._requests = 0
         self._samples: deque[tuple[float, int, int, int, int]] = deque()
 
@@ -142,6 +145,9 @@ class LiveTelemetry(Telemetry):
             self._new_rejects[stage, reason] += count
             self._rejected += count
             first = next(reject for reject in rejects if (reject.stage, reject.reason) == (stage, reason))
+            # what Airship says about an event may quote it: that is for the dead letter alone
+            fault = "" if stage == "deliver" else first.message
+            self._last_faults[stage, reason] = self._blot(fault)[:_FAULT_CHARACTERS_MAX]
             self._log.warning(
                 "record rejected" if count == 1 else "records rejected",
                 stage=stage,
@@ -151,8 +157,7 @@ class LiveTelemetry(Telemetry):
                 partition=first.record.partition(),
                 offset=first.record.offset(),
                 field=first.faults[0].field if first.faults else None,
-                # what Airship says about an event may quote it: that is for the dead letter alone
-                fault=None if stage == "deliver" else first.message or None,
+                fault=fault or None,
                 http_status=first.http_status,
             )
 
@@ -236,7 +241,9 @@ class LiveTelemetry(Telemetry):
         for (stage, reason), count in self._new_rejects.items():
             known = self._rejects.get((stage, reason))
             total = count if known is None else known.count + count
-            self._rejects[stage, reason] = RejectCount(stage, reason, total, now)
+            self._rejects[stage, reason] = RejectCount(
+                stage, reason, total, now, self._last_faults.get((stage, reason), "")
+            )
         self._new_rejects.clear()
 
     def _rates(self, now: float) -> Rates:

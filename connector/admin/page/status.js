@@ -177,7 +177,7 @@ function showRejects(rejects) {
     const row = element("tr");
     const reason = element("th", reject.reason);
     reason.scope = "row";
-    row.append(reason, element("td", reject.stage), element("td", count(reject.count), "number"), element("td", ago(reject.last_seconds_ago), "number"));
+    row.append(reason, element("td", reject.stage), element("td", count(reject.count), "number"), element("td", ago(reject.last_seconds_ago), "number"), element("td", reject.fault, "fault"));
     return row;
   });
   at("reject-rows").replaceChildren(...rows);

@@ -89,7 +89,13 @@ def flood(now: float, wall_ms: int) -> Snapshot:
         last_delivery=now - 93.0,
         troubles=(Trouble("rejects", "rejects_run", now - 92.0, detail),),
         rejects=(
-            RejectCount("map", "required_missing", 1000, now - 92.0),
+            RejectCount(
+                "map",
+                "required_missing",
+                1000,
+                now - 92.0,
+                "user: found null from ${{ customer.id }}, expected one of named_user_id, channel",
+            ),
             RejectCount("validate", "invalid_event", 37, now - 1800.0),
             RejectCount("decode", "unknown_schema", 4, now - 86_000.0),
         ),

@@ -89,6 +89,7 @@ def test_each_question_has_its_answer_on_the_page():
 
         await page.open(scenarios.flood(now, wall_ms))
         assert "required_missing\tmap\t1,000" in await page.text("#reject-rows")
+        assert "user: found null from ${{ customer.id }}, expected one of" in await page.text("#reject-rows")
         assert "airship-connector dlq list" in await page.text("#rejects")
 
         await page.open(None)

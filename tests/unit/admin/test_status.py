@@ -83,7 +83,8 @@ def test_rejects_come_with_the_commonest_first_and_without_any_payload():
         ("invalid_event", 37),
         ("unknown_schema", 4),
     ]
-    assert rejects[0].keys() == {"stage", "reason", "count", "last", "last_seconds_ago"}
+    assert rejects[0].keys() == {"stage", "reason", "count", "last", "last_seconds_ago", "fault"}
+    assert rejects[0]["fault"] == "user: found null from ${{ customer.id }}, expected one of named_user_id, channel"
 
 
 def test_a_breaker_says_when_it_tries_again():

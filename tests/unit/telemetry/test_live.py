@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -67,9 +68,19 @@ def test_rejects_are_kept_by_reason_with_the_time_of_the_last_one():
     telemetry.publish(snapshot(20.0))
     assert telemetry.latest is not None
     assert set(telemetry.latest.rejects) == {
-        RejectCount("decode", "not_json", 3, 20.0),
-        RejectCount("validate", "too_large", 1, 10.0),
+        RejectCount("decode", "not_json", 3, 20.0, "value: found text that is not JSON, expected JSON"),
+        RejectCount("validate", "too_large", 1, 10.0, "value: found text that is not JSON, expected JSON"),
     }
+
+
+def test_the_text_of_a_reject_is_that_of_its_dead_letter_but_not_what_airship_said_of_the_event():
+    telemetry = Wired(tracing=False).telemetry
+    long = replace(reject(2, "map", "expression_failed"), faults=(Fault("a", "x" * 5000, "y"),))
+    telemetry.rejected([reject(1), long, reject(3, "deliver", "refused")])
+    telemetry.publish(snapshot(10.0))
+    assert telemetry.latest is not None
+    texts = {count.stage: count.fault for count in telemetry.latest.rejects}
+    assert texts == {"decode": reject(1).message, "map": long.message[:1000], "deliver": ""}
 
 
 def test_a_rejected_record_is_told_by_its_place_and_fault_and_never_by_its_content(caplog: pytest.LogCaptureFixture):
