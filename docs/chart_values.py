@@ -121,6 +121,7 @@ _SAID: dict[str, dict[str, Any]] = {
         ]
     },
     "networkPolicy.dns.to": _PEERS,
+    "networkPolicy.dns.ports": _PORTS,
     **{f"networkPolicy.{peer}.to": _PEERS for peer in ("kafka", "schemaRegistry", "airship", "collector")},
     **{f"networkPolicy.{peer}.ports": _PORTS for peer in ("kafka", "schemaRegistry", "airship", "collector")},
     "networkPolicy.extraEgress": _OBJECTS,
@@ -130,6 +131,8 @@ _SAID: dict[str, dict[str, Any]] = {
     "strimzi.user.extraAcls": {"items": {"type": "object", "required": ["resource", "operations"]}},
     "strimzi.deadLetterTopic.partitions": {"minimum": 1},
     "strimzi.deadLetterTopic.replicas": {"minimum": 1},
+    "hooks.podLabels": _TEXTS,
+    "hooks.podAnnotations": _TEXTS,
     "test.timeoutSeconds": {"minimum": 1, "maximum": 300},
 }
 

@@ -116,6 +116,10 @@ def test_pods_are_spread_by_their_own_selector_unless_another_is_named() -> None
     spec = workload(objects)["spec"]
     constraints = spec["template"]["spec"]["topologySpreadConstraints"]
     assert [found["labelSelector"] for found in constraints] == [spec["selector"], own]
+    assert [found.get("matchLabelKeys") for found in constraints] == [["pod-template-hash"], None]
+    # the pods of a StatefulSet have no such label
+    static = workload(rendered("static-membership"))["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert all("matchLabelKeys" not in found for found in static)
 
 
 def test_what_is_added_is_in_the_pod() -> None:
@@ -161,6 +165,17 @@ def test_telemetry_names_pod_node_and_workload_and_sends_only_where_told() -> No
     assert "deployment.environment.name=production" in sending["OTEL_RESOURCE_ATTRIBUTES"]
     names = environment("static-membership")["OTEL_RESOURCE_ATTRIBUTES"]
     assert "k8s.statefulset.name=airship-airship-connector" in names
+
+
+def test_a_mesh_can_be_kept_out_of_the_pods_that_have_to_end() -> None:
+    said = {"podLabels": {"sidecar.istio.io/inject": "false"}, "podAnnotations": {"linkerd.io/inject": "disabled"}}
+    objects = render(merged(PLAIN, hooks=said))
+    job, tested = only(objects, "Job")["spec"]["template"]["metadata"], only(objects, "Pod")["metadata"]
+    for metadata in (job, tested):
+        assert said["podLabels"].items() <= metadata["labels"].items()
+        assert said["podAnnotations"].items() <= metadata["annotations"].items()
+    assert tested["annotations"]["helm.sh/hook"] == "test"
+    assert "sidecar.istio.io/inject" not in workload(objects)["spec"]["template"]["metadata"]["labels"]
 
 
 def test_static_members_are_called_by_their_pods() -> None:
