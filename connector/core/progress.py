@@ -45,14 +45,19 @@ class Progress:
     def settled_before(self, offsets: Sequence[int]) -> list[int]:
         """Those of a run that the group's own commit already names as settled. They are not tracked by this."""
         ahead = self._ahead
-        while ahead and ahead[0].end <= offsets[0]:
-            del ahead[0]
         if not ahead or ahead[0].start > offsets[-1]:
             return []
-        return [offset for offset in offsets if any(r.start <= offset < r.end for r in self._ahead_until(offsets[-1]))]
-
-    def _ahead_until(self, last: int) -> list[OffsetRange]:
-        return [r for r in self._ahead if r.start <= last]
+        found: list[int] = []
+        passed = 0
+        for offset in offsets:  # both ascend: one walk, for a window of scattered offsets has thousands of ranges
+            while passed < len(ahead) and ahead[passed].end <= offset:
+                passed += 1
+            if passed == len(ahead):
+                break
+            if ahead[passed].start <= offset:
+                found.append(offset)
+        del ahead[:passed]
+        return found
 
     def expect_events(self, offset: int, events: int) -> None:
         """The record at `offset` became `events` events and is settled with the last of them."""
