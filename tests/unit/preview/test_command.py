@@ -60,7 +60,9 @@ def preview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in EXAMPLES.glob("*/connector.yaml")))
-def test_the_examples(name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_examples_are_shown_as_they_are_judged(
+    name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(EXAMPLES / name)
     assert run(["preview", "-c", "connector.yaml", "--file", "messages.jsonl", "--now", NOW, "--json"]) == 0
     found = [json.loads(line, parse_float=Decimal) for line in capfd.readouterr().out.splitlines()]
