@@ -19,11 +19,11 @@ def held(position: int, metadata: str = "") -> Partition:
     return partition
 
 
-def thrown_out(*unanswered: Commit, committed: int = 10) -> tuple[Departed, Partition]:
+def thrown_out(*unanswered: Commit) -> tuple[Departed, Partition]:
     """Of 10 to 19 it has 10, 11 and 15 settled, and 17 in flight."""
-    partition = held(committed, "their text")
-    partition.progress.track(range(committed, committed + 10))
-    partition.progress.settle([committed, committed + 1, committed + 5])
+    partition = held(10, "their text")
+    partition.progress.track(range(10, 20))
+    partition.progress.settle([10, 11, 15])
     departed = Departed()
     for position, metadata in unanswered:
         departed.offered([CommitItem(partition, position, metadata)])
@@ -108,8 +108,11 @@ def test_a_commit_before_a_confirmed_one_is_of_no_interest() -> None:
 
 
 def test_a_partition_without_a_commit_could_be_of_a_topic_made_anew() -> None:
-    departed, _ = thrown_out(committed=0)
-    again = held(0, "their text")
+    departed, partition = Departed(), held(0)
+    partition.progress.track(range(20))
+    partition.progress.settle(range(15))
+    departed.leave(partition)
+    again = held(0)
     departed.come_back(again)
     assert settled(again) == []
 
