@@ -25,7 +25,7 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
         --require-hashes --only-binary :all: --requirement requirements/runtime.txt && \
     find /opt/airship-connector/bin -type f ! -name 'python*' -delete && \
     find /opt/airship-connector/lib -path '*/botocore/data/*' -prune -type d \
-        ! -name glue ! -name sts ! -name 'sso*' ! -name signin -exec rm -rf {} + && \
+        ! -name glue ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} + && \
     /opt/airship-connector/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/airship-connector/lib
 
 
