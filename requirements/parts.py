@@ -82,7 +82,7 @@ dependencies = {json.dumps(needed)}
     with tempfile.TemporaryDirectory() as directory:
         described = Path(directory) / "pyproject.toml"  # not the own one: that one's version is in the code
         described.write_text(root, encoding="utf-8")
-        # its validation takes 14 s of CPU, and can only find that the tool itself is wrong; a test does it on a few parts
+        # validating takes 14 s of CPU and can only find that the tool is wrong: a test does it, on a few parts
         _tool(
             "cyclonedx-py", "environment", "--output-reproducible", "--no-validate", "--pyproject", str(described),
             "--output-file", str(target), python,
