@@ -112,7 +112,9 @@ def show_command(
     shown = 0
     with Judge(settings) as judge:
         for letter in letters:
-            view = explained(letter, Message(letter, origin_topic), judge, time.time(), reveal=reveal)
+            original = topic.pointed_at(letter) if letter.is_pointer else None
+            message = Message(letter, origin_topic, original)
+            view = explained(letter, message, judge, time.time(), reveal=reveal)
             if as_json:
                 print(json.dumps(view, ensure_ascii=False, default=str), flush=True)
             else:

@@ -100,7 +100,7 @@ def _dry_run(settings: Settings, topic: DeadLetterTopic, rules: Rules, *, each: 
 
     ledger = topic.ledger()
     with Judge(settings) as judge, topic.read() as reader, Progress("judging", reader.records_left) as progress:
-        choosing = Choosing(rules, ledger, judge, time.time, topic.exists)
+        choosing = Choosing(rules, ledger, judge, time.time, topic)
         for chunk in reader.chunks():
             chosen = choosing.choose(chunk)
             if each:
@@ -129,7 +129,7 @@ def _replay(
     try:
         with Judge(settings) as judge, topic.read() as reader, StopSignals() as stop:
             producer = RememberingProducer(settings, topic.ledger_topic)
-            choosing = Choosing(rules, topic.ledger(), judge, time.time, topic.exists)
+            choosing = Choosing(rules, topic.ledger(), judge, time.time, topic)
             try:
                 _send(settings, reader, choosing, producer, target, rate, stop)
             finally:

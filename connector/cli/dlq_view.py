@@ -153,7 +153,7 @@ def show_letter(view: Mapping[str, Any], *, first: bool) -> None:
     _row("key", "none" if view["key"] is None else view["key"])
     for header in view["headers"]:
         _row("header", f"{header['name']}: {'none' if header['value'] is None else header['value']}")
-    _block("message", "in the topic that it came from" if "value" in view["left_out"] else view["value"])
+    _block("message", "none" if view["value"] is None else view["value"])
     for event in view["now"].get("events", ()):
         if event != view["value"]:
             _block("event", event)

@@ -14,6 +14,7 @@ from connector.core.records import SourceRecord
 from connector.dlq.ledger import Ledger
 from connector.dlq.letter import Letter, Message
 from connector.dlq.selection import Selection
+from connector.dlq.topic import DeadLetterTopic
 from connector.preview.judge import Judge
 
 Why: TypeAlias = Literal[
@@ -31,7 +32,7 @@ IN_WORDS: dict[Why, str] = {
     "replayed_before": "were replayed before",
     "other_group": "were refused by another consumer group, whose settings decide about them (--group)",
     "replays_max": "were replayed so often already (--replays-max): mend the cause first",
-    "pointer": "only point at a message that was too large for the dead-letter topic",
+    "pointer": "point at a message that is not in its topic any more",
     "no_origin": "do not say which topic they came from (--origin-topic)",
     "no_such_topic": "came from a topic that does not exist any more",
     "would_be_skipped": "would be skipped by today's settings",
@@ -95,13 +96,13 @@ class Choosing:
         ledger: Ledger,
         judge: Judge,
         clock: Callable[[], float],
-        topic_exists: Callable[[str], bool],
+        topic: DeadLetterTopic,
     ) -> None:
         self._rules = rules
         self.ledger = ledger
         self._judge = judge
         self._clock = clock
-        self._topic_exists = topic_exists
+        self._topic = topic
         self.account = Account()
 
     def choose(self, records: Iterable[SourceRecord]) -> list[Chosen]:
@@ -112,36 +113,38 @@ class Choosing:
             if not self._rules.selection.matches(letter):
                 self.account.not_matching += 1
             else:
-                message = Message(letter, self._rules.origin_topic)
-                why = self._why_not(letter, message)
-                if why is None:
+                judged = self._judged(letter)
+                if isinstance(judged, Message):
                     self.account.selected += 1
-                    self.account.topics[message.topic()] += 1
-                    chosen.append(Chosen(letter, message))
+                    self.account.topics[judged.topic()] += 1
+                    chosen.append(Chosen(letter, judged))
                 else:
-                    self.account.skipped[why] += 1
+                    self.account.skipped[judged] += 1
             self.account.read += 1
         return chosen
 
-    def _why_not(self, letter: Letter, message: Message) -> Why | None:
+    def _judged(self, letter: Letter) -> Message | Why:
+        """The message to send, or why it is left."""
         rules, facts = self._rules, letter.facts
         if letter.position in self.ledger:
             return "replayed_before"
         if (
             not rules.selection.groups
-            and facts.group not in (None, rules.group)
+            and facts.group not in {None, rules.group}
             and facts.writer == "airship-connector"
         ):
             return "other_group"
         if letter.replays >= rules.replays_max:
             return "replays_max"
-        if letter.is_pointer:
+        original = self._topic.pointed_at(letter) if letter.is_pointer else None
+        if letter.is_pointer and original is None:
             return "pointer"
+        message = Message(letter, rules.origin_topic, original)
         if not message.topic():
             return "no_origin"
-        if rules.to_source and not self._topic_exists(message.topic()):
+        if rules.to_source and not self._topic.exists(message.topic()):
             return "no_such_topic"
-        return self._verdict(message)
+        return self._verdict(message) or message
 
     def _verdict(self, message: Message) -> Why | None:
         rules = self._rules

@@ -42,7 +42,7 @@ def explained(letter: Letter, message: Message, judge: Judge, now_seconds: float
         "now": _now(judgement, reveal=reveal),
         "key": _shown_bytes(message.key(), reveal=reveal),
         "headers": _headers(message.headers() or [], reveal=reveal),
-        "value": _value(letter, message, judge, reveal=reveal),
+        "value": _value(message, judge, reveal=reveal),
     }
 
 
@@ -53,12 +53,17 @@ def _says_only_of_which_kind(facts: Facts) -> bool:
 
 def _judgement(letter: Letter, message: Message, judge: Judge, now_seconds: float) -> Judgement | str:
     """As a text: why nothing can be told."""
-    if letter.is_pointer:
-        return "the letter only points at the message"
+    if _is_gone(letter, message):
+        return "the letter only points at the message, which is not in its topic any more"
     try:
         return judge.judge(message.topic(), message, now_seconds)
     except RegistryUnavailable as error:
         return f"the schema cannot be looked up: {error}"
+
+
+def _is_gone(letter: Letter, message: Message) -> bool:
+    """Of a pointer nothing is left; a tombstone's letter has no value either."""
+    return letter.is_pointer and message.value() is None
 
 
 def _now(judgement: Judgement | str, *, reveal: bool) -> dict[str, Any]:
@@ -77,10 +82,10 @@ def _now(judgement: Judgement | str, *, reveal: bool) -> dict[str, Any]:
     return shown
 
 
-def _value(letter: Letter, message: Message, judge: Judge, *, reveal: bool) -> Any:
+def _value(message: Message, judge: Judge, *, reveal: bool) -> Any:
     """Decoded where a route can; else its bytes, or their number."""
     value = message.value()
-    if value is None or letter.is_pointer:
+    if value is None:
         return None
     try:
         decoded = judge.decoded(message.topic(), message)

@@ -60,14 +60,15 @@ class Letter:
 class Message:
     """The message of a letter as it was at its origin: what a route's expressions see. Fulfils SourceRecord."""
 
-    def __init__(self, letter: Letter, topic: str | None = None) -> None:
-        """`topic` stands in where the writer did not name it."""
+    def __init__(self, letter: Letter, topic: str | None = None, original: SourceRecord | None = None) -> None:
+        """`topic` stands in where the writer did not name it, `original` for what a pointer left out."""
         record, facts = letter.record, letter.facts
         self._topic = facts.origin.topic or topic or ""
         self._partition = -1 if facts.origin.partition is None else facts.origin.partition
         self._offset = -1 if facts.origin.offset is None else facts.origin.offset
-        self._key, self._value = record.key(), record.value()
-        self._headers = own_headers(record, facts.writer)
+        holder = record if original is None else original
+        self._key, self._value = holder.key(), holder.value()
+        self._headers = own_headers(holder, facts.writer)
         told = facts.original_timestamp
         self._timestamp = record.timestamp() if told is None else (1, told)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -46,17 +46,28 @@ class DeadLetterTopic:
     def exists(self, topic: str) -> bool:
         return topic in self._present
 
-    def read(self, starts: Mapping[int, int] | None = None) -> TopicReader:
-        """All of it; with `starts` only those partitions, from those offsets on."""
-        return TopicReader(self._connection, self.topic, self._settings.kafka.group_id, starts=starts)
+    def read(self) -> TopicReader:
+        return TopicReader(self._connection, self.topic, self._settings.kafka.group_id)
 
     def letter(self, partition: int, offset: int) -> Letter | None:
         """The one that lies there; None where there is none."""
-        with self.read({partition: offset}) as reader:
-            if partition not in reader.ends:
-                return None
+        record = self._record(self.topic, partition, offset)
+        return None if record is None else Letter(record)
+
+    def pointed_at(self, letter: Letter) -> SourceRecord | None:
+        """The message that a pointer points at; None where it is not there any more."""
+        topic, partition, offset = letter.facts.origin
+        if topic is None or partition is None or offset is None or not self.exists(topic):
+            return None
+        record = self._record(topic, partition, offset)
+        told = letter.facts.original_timestamp
+        same = record is not None and (told is None or record.timestamp()[1] == told)
+        return record if same else None  # else the topic was made anew
+
+    def _record(self, topic: str, partition: int, offset: int) -> SourceRecord | None:
+        with TopicReader(self._connection, topic, self._settings.kafka.group_id, starts={partition: offset}) as reader:
             first = next((record for chunk in reader.chunks() for record in chunk), None)
-        return Letter(first) if first is not None and first.offset() == offset else None
+        return first if first is not None and first.offset() == offset else None
 
     def ledger(self) -> Ledger:
         """What this group has replayed. Empty where there is no ledger yet."""

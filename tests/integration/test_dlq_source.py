@@ -6,11 +6,14 @@ import signal
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import cast
 
 import pytest
 from confluent_kafka import Message
 
 from connector.airship.sandbox import SandboxOptions, running_sandbox
+from connector.core.records import Fault, Reject, SourceRecord
+from connector.kafka.dead_letters import LeftOut, headers_of
 from tests.integration.dead_letters import Dlq, letter
 from tests.integration.events import custom_event
 from tests.integration.test_dlq import ARROYO, CONNECT, SPRING, dlq_for
@@ -18,6 +21,7 @@ from tests.support.broker import Broker
 from tests.support.connector_process import Connector
 from tests.support.processes import ChildProcess, wait_until
 from tests.support.topics import Record, Topics, produce, read_to_end
+from tests.unit.core.records import FakeRecord
 
 pytestmark = pytest.mark.broker_can("admin", "transactions")
 
@@ -242,6 +246,37 @@ def test_letters_of_other_programs_and_groups(
     arrived = read_to_end(broker.bootstrap_servers, orders)
     assert [message.headers() for message in arrived[:3]] == [[("own", b"1"), ("airship-connector.replays", b"1")]] * 3
     assert [message.value() for message in arrived[:3]] == [event] * 3
+
+
+def test_a_pointer_is_followed_to_its_message(
+    broker: Broker, topics: Topics, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead, orders = topics.create("dead", 1), topics.create("orders", 2)
+    event = custom_event(1, "ada.lovelace")
+    produce(broker.bootstrap_servers, orders, [Record(event, b"k" * 5_000, [("own", b"1")], 1, 1_700_000_000_123)])
+    (message,) = read_to_end(broker.bootstrap_servers, orders)
+
+    def pointer(record: SourceRecord) -> Record:
+        rejected = Reject(record, "deliver", "refused", (Fault("f", "a", "b"),))
+        return Record(None, None, headers_of(rejected, "shop", None, LeftOut.VALUE))
+
+    gone = FakeRecord(99, in_topic=orders)
+    other = FakeRecord(0, in_topic=orders, in_partition=1)  # what lies there now is not what was refused
+    produce(
+        broker.bootstrap_servers, dead, [pointer(record) for record in (cast("SourceRecord", message), gone, other)]
+    )
+    dlq = dlq_for(broker, dead, tmp_path, capsys, orders)
+    shown = dlq.json("show", "0:0")
+    assert (shown["would_pass_now"], shown["left_out"]) == (True, ["answer", "headers", "value"])
+    assert shown["value"]["user"] == {"named_user_id": "<text of 12>"}
+    for position in ("0:1", "0:2"):
+        assert dlq.json("show", position)["would_pass_now"] is None
+        assert "which is not in its topic any more" in dlq("show", position)
+    found = dlq.json("replay", "--to", "source")
+    assert (found["replayed"], found["skipped_by"]) == (1, {"pointer": 2})
+    copy = read_to_end(broker.bootstrap_servers, orders)[-1]
+    assert (copy.partition(), copy.key(), copy.value()) == (1, b"k" * 5_000, event)
+    assert copy.headers() == [("own", b"1"), ("airship-connector.replays", b"1")]
 
 
 def test_without_the_right_to_make_its_memory_it_sends_nothing(
