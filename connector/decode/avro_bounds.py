@@ -1,9 +1,10 @@
 """A walk over Avro bytes that reads no value: for the schemas with which a few bytes could do anything.
 
 fastavro recurses without a limit (5,000 bytes of a recursive schema end the process: tried) and builds as many items
-as a block says (an array of nulls with a count of 2^62 never ends: tried). Neither is possible with most schemas: an
-item that takes a byte at least is bounded by the payload, and a schema that does not refer to itself by its own depth.
-`needs_walk` finds the others, and only their records are walked before fastavro sees them.
+as a block says (an array of nulls with a count of 2^62 never ends: tried). A record of two fields of a record of two
+fields, and so on twenty times, is a million records in no bytes at all (15 s: tried). None of that is possible with
+most schemas: what takes a byte at least is bounded by the payload, and a schema that does not refer to itself by its
+own depth. `needs_walk` finds the others, and only their records are walked before fastavro sees them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ AVRO_DEPTH_MAX = 100
 """Records, arrays and maps inside each other."""
 EMPTY_ITEMS_MAX = 65_536
 """Items of no bytes (null, empty record) in all arrays of one message."""
+VALUES_PER_BYTE = 8
+"""Values that one byte pays for. What takes no bytes of its own (null, a record) beyond that is spare, and bounded."""
+SPARE_VALUES_MAX = 4 * EMPTY_ITEMS_MAX
 
 _VARINT_BYTES_MAX = 10
 _FIXED_BYTES = {"boolean": 1, "float": 4, "double": 8}
@@ -44,7 +48,8 @@ class Bounds:
 
 
 def needs_walk(schema: Any, named: dict[str, Any]) -> bool:
-    return _Shapes(named).shape(schema).levels > AVRO_DEPTH_MAX
+    shape = _Shapes(named).shape(schema)
+    return shape.levels > AVRO_DEPTH_MAX or shape.spare > SPARE_VALUES_MAX
 
 
 class _Shape(NamedTuple):
@@ -52,13 +57,13 @@ class _Shape(NamedTuple):
 
     levels: float
     """Records, arrays and maps inside each other; infinite where the schema does not bound it, or the items."""
-    can_be_empty: bool
-    """A value can take no bytes."""
+    spare: float
+    """Values in it beyond those that its bytes pay for, at most; above 0 its items could be many for few bytes."""
 
 
-_UNBOUNDED = _Shape(math.inf, True)
-_LEAF = _Shape(0, False)
-_EMPTY = _Shape(0, True)
+_UNBOUNDED = _Shape(math.inf, math.inf)
+_LEAF = _Shape(0, 1 - VALUES_PER_BYTE)
+_EMPTY = _Shape(0, 1)
 
 
 class _Shapes:
@@ -71,12 +76,13 @@ class _Shapes:
             case "null":
                 return _EMPTY
             case list():
-                return _Shape(max((self.shape(branch).levels for branch in schema), default=0), False)
+                branches = [self.shape(branch) for branch in schema]
+                levels = max((branch.levels for branch in branches), default=0)
+                return _Shape(levels, _LEAF.spare + max((branch.spare for branch in branches), default=0))
             case {"type": "array", "items": items}:
-                item = self.shape(items)
-                return _UNBOUNDED if item.can_be_empty else _Shape(1 + item.levels, False)
+                return self._items(self.shape(items), 0)
             case {"type": "map", "values": values}:
-                return _Shape(1 + self.shape(values).levels, False)
+                return self._items(self.shape(values), _LEAF.spare)
             case {"type": "record", "name": name, "fields": fields}:
                 return self._record(name, fields)
             case {"type": "fixed", "size": 0}:
@@ -88,11 +94,15 @@ class _Shapes:
             case _:
                 return _LEAF
 
+    def _items(self, item: _Shape, key_spare: float) -> _Shape:
+        """The end of the last block is a byte; what the items have to spare is multiplied by their number."""
+        return _UNBOUNDED if item.spare + key_spare > 0 else _Shape(1 + item.levels, _LEAF.spare)
+
     def _record(self, name: str, fields: list[Any]) -> _Shape:
         self._records[name] = _UNBOUNDED  # as long as it is not left, whoever names it is inside it
         shapes = [self.shape(field["type"]) for field in fields]
         levels = 1 + max((shape.levels for shape in shapes), default=0)
-        self._records[name] = _Shape(levels, all(shape.can_be_empty for shape in shapes))
+        self._records[name] = _Shape(levels, 1 + sum(shape.spare for shape in shapes))
         return self._records[name]
 
 
@@ -102,6 +112,7 @@ class _Walk:
         self._named = named
         self.at = 0
         self._empty_items = 0
+        self._values_left = SPARE_VALUES_MAX + VALUES_PER_BYTE * len(payload)
 
     def skip(self, schema: Any, depth: int) -> None:
         if depth > AVRO_DEPTH_MAX:
@@ -112,7 +123,7 @@ class _Walk:
             )
         match schema:
             case "null":
-                return
+                self._count_value_without_bytes()
             case str() if schema in _VARINTS:
                 self._long()
             case str() if schema in _LENGTH_PREFIXED:
@@ -124,6 +135,7 @@ class _Walk:
             case list():
                 self.skip(schema[self._index(len(schema), "branches of the union")], depth)
             case {"type": "record", "fields": fields}:
+                self._count_value_without_bytes()
                 for field in fields:
                     self.skip(field["type"], depth + 1)
             case {"type": "array", "items": items}:
@@ -151,6 +163,15 @@ class _Walk:
                 self.skip(items, depth)
                 if self.at == before:
                     self._count_empty_item(count)
+
+    def _count_value_without_bytes(self) -> None:
+        self._values_left -= 1
+        if self._values_left < 0:
+            raise refusal(
+                "not_avro",
+                f"{len(self._payload)} bytes that the schema makes {SPARE_VALUES_MAX} nulls and records of, and more",
+                f"at most {VALUES_PER_BYTE} for each byte, and {SPARE_VALUES_MAX}",
+            )
 
     def _count_empty_item(self, claimed: int) -> None:
         self._empty_items += 1

@@ -191,3 +191,34 @@ def test_a_fixed_without_bytes_that_is_used_by_its_name():
     fields = [{"name": "f", "type": empty}, {"name": "many", "type": {"type": "array", "items": "F"}}]
     schema = {"type": "record", "name": "R", "fields": fields}
     assert refusal(schema, long(2**62)) == "not_avro"
+
+
+def doubling(levels: int, innermost: object) -> object:
+    """A record of two fields of a record of two fields, and so on: 2^levels records."""
+    schema: object = {"type": "record", "name": "R0", "fields": [{"name": "x", "type": innermost}]}
+    for number in range(1, levels):
+        fields = [{"name": "a", "type": schema}, {"name": "b", "type": f"R{number - 1}"}]
+        schema = {"type": "record", "name": f"R{number}", "fields": fields}
+    return schema
+
+
+@pytest.mark.parametrize("levels", [20, 60, AVRO_DEPTH_MAX - 1])
+def test_records_that_double_without_bytes_are_bounded(levels):
+    schema = doubling(levels, "null")
+    assert refusal(schema, b"") == "not_avro"
+    assert refusal({"type": "array", "items": ["null", schema]}, long(1) * 200) == "not_avro"
+    assert refusal({"type": "map", "values": schema}, (long(1) + text("k")) * 50) == "not_avro"
+
+
+def test_records_that_double_with_bytes_are_bounded_by_them():
+    assert usable(doubling(12, "int")).bounds is None
+    assert refusal(doubling(60, "int"), long(1) * 200) == "truncated"
+    assert read(doubling(3, "int"), long(1) * 4)["b"]["a"] == {"x": 1}
+
+
+def test_a_few_records_without_bytes_in_many_items_need_a_walk():
+    fields = [{"name": f"f{number}", "type": "null"} for number in range(20)]
+    items = {"type": "record", "name": "R", "fields": [*fields, {"name": "n", "type": "int"}]}
+    assert usable(items).bounds is None
+    assert usable({"type": "array", "items": items}).bounds is not None
+    assert len(read({"type": "array", "items": items}, long(3) + long(7) * 3 + long(0))) == 3
