@@ -22,6 +22,7 @@ from connector.admin.server import AdminServer
 from connector.airship.sender import Answered, Sender
 from connector.core.actions import EngineLimits
 from connector.core.batching import BatchLimits
+from connector.core.concurrency import LIMIT_MAX
 from connector.core.engine import Engine
 from connector.core.flow import WindowLimits
 from connector.core.guard import GuardLimits
@@ -47,6 +48,8 @@ _PUBLISH_SECONDS = 1.0
 _ENDS_SECONDS = 5.0
 _START_RETRY_SECONDS = 5.0
 _CLOSE_SECONDS = 5.0
+_BREAKER_FAILURES = 16
+"""In a row, where there is no number of requests to go by."""
 _COLLECTOR_YOUNG_MAX = 50_000
 """Objects; a full window holds about as many."""
 
@@ -55,17 +58,18 @@ log = logs.EventLog("app")
 
 def engine_limits(settings: Settings) -> EngineLimits:
     delivery = settings.delivery
+    requests_max = None if delivery.requests_max == "auto" else delivery.requests_max
     return EngineLimits(
         batch=BatchLimits(delivery.batch.events_max, int(delivery.batch.bytes_max), delivery.batch.linger_ms / 1000),
         window=WindowLimits(delivery.window.records_max, int(delivery.window.bytes_max)),
         pacing=PacingLimits(
             delivery.retry.initial_ms / 1000,
             delivery.retry.max_ms / 1000,
-            breaker_failures=max(5, delivery.requests_max),
+            breaker_failures=_BREAKER_FAILURES if requests_max is None else max(5, requests_max),
             events_per_second=delivery.rate_limit.events_per_second,
         ),
         guard=GuardLimits(settings.dead_letters.rejects_share_max, settings.dead_letters.rejects_run_max),
-        requests_max=delivery.requests_max,
+        requests_max=requests_max,
     )
 
 
@@ -122,7 +126,8 @@ class App:
         self._ends_at_start: dict[TopicPartition, NextOffset] = {}
         self.http = HttpThread()
         answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
-        self.sender = Sender(settings.airship, settings.delivery.requests_max, self.http, answers)
+        limits = engine_limits(settings)
+        self.sender = Sender(settings.airship, limits.requests_max or LIMIT_MAX, self.http, answers)
         self.telemetry = setup.start(
             settings.kafka.group_id,
             self.sender.address.url,
@@ -134,7 +139,7 @@ class App:
         lookup = open_lookup(registry)
         self._heartbeat = Heartbeat()
         self.loop = Loop(
-            Engine(engine_limits(settings), random.Random()),  # noqa: S311  jitter is no secret
+            Engine(limits, random.Random()),  # noqa: S311  jitter is no secret
             self._intake(settings, cache),
             SchemaDesk(cache, lookup, self.http.run_blocking),
             self.sender.send,
@@ -247,7 +252,7 @@ class App:
 
     def _publish(self, phase: Phase) -> None:
         delivery = self._settings.delivery
-        limits = (delivery.window.records_max, int(delivery.window.bytes_max), delivery.requests_max)
+        limits = (delivery.window.records_max, int(delivery.window.bytes_max))
         self.telemetry.telemetry.publish(snapshot_of(self.loop, self._topics.ends, phase, limits, time.monotonic()))
 
     def _at_end(self) -> bool:

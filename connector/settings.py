@@ -179,7 +179,9 @@ class DeliverySettings(Section):
     ordering: Literal["key", "partition", "none"] = Field(
         "key", description="which records of a partition wait for each other: those of one key, all, or none"
     )
-    requests_max: Annotated[int, Field(ge=1, le=1000)] = Field(16, description="requests in flight at once")
+    requests_max: Annotated[int, Field(ge=1, le=1000)] | Literal["auto"] = Field(
+        16, description="requests in flight at once; `auto` finds how many the endpoint likes, up to 128"
+    )
     batch: BatchSettings = BatchSettings()
     window: WindowSettings = WindowSettings()
     retry: RetrySettings = RetrySettings()

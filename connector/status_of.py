@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import assert_never
 
 from connector.core.engine import Engine
-from connector.core.guard import RejectGuard
+from connector.core.guard import Trip
 from connector.core.partition import Partition
 from connector.core.records import NextOffset, TopicPartition
 from connector.core.snapshot import BreakerState, PartitionState, Phase, Snapshot, Trouble
@@ -16,9 +17,9 @@ _KAFKA_TROUBLE_SECONDS = 10.0
 
 
 def snapshot_of(
-    loop: Loop, ends: Mapping[TopicPartition, NextOffset], phase: Phase, limits: tuple[int, int, int], now: float
+    loop: Loop, ends: Mapping[TopicPartition, NextOffset], phase: Phase, limits: tuple[int, int], now: float
 ) -> Snapshot:
-    """`limits`: records and bytes of the window, requests in flight."""
+    """`limits`: records and bytes of the window."""
     engine = loop.engine
     return Snapshot(
         taken=now,
@@ -29,7 +30,7 @@ def snapshot_of(
         window_bytes_max=limits[1],
         pauses=engine.flow.pauses,
         requests_in_flight=len(engine.in_flight),
-        requests_max=limits[2],
+        requests_max=engine.requests_max,
         batches_waiting=engine.batches_waiting,
         breaker=_breaker(engine, now),
         troubles=tuple(_troubles(loop, now)),
@@ -43,7 +44,7 @@ def _partition(partition: Partition, end: NextOffset | None) -> PartitionState:
         name=partition.name,
         position=partition.progress.next_offset,
         committed=partition.committed,
-        end=end,
+        end=None if end is None else max(end, partition.progress.next_offset),  # it was asked for a while ago
         window_records=partition.window_records,
         window_bytes=partition.window_bytes,
         paused=partition.paused,
@@ -75,7 +76,7 @@ def _troubles(loop: Loop, now: float) -> Iterator[Trouble]:
         yield Trouble("dead_letters", "dead_letters_not_writable", since, detail)
     for guard in (engine.prepared_guard, engine.delivery_guard):
         if guard.trip is not None:
-            yield _flood(guard)
+            yield _flood(guard.trip, now)
     registry = loop.registry_trouble
     if registry is not None:
         yield Trouble("schema_registry", "schema_registry_unavailable", registry[0], registry[1])
@@ -84,14 +85,15 @@ def _troubles(loop: Loop, now: float) -> Iterator[Trouble]:
         yield Trouble("kafka", kafka[1], kafka[0], kafka[2], stops_delivery=False)
 
 
-def _flood(guard: RejectGuard) -> Trouble:
-    trip = guard.trip
-    assert trip is not None
-    return Trouble(
-        "rejects",
-        f"rejects_{trip.cause}",
-        trip.since,
-        f"{trip.rejects} of the last {trip.of} messages were rejected, so consuming stopped; a sample is tried again"
-        " from time to time. Mend the route or the producer, or raise dead_letters.rejects_share_max and"
-        " rejects_run_max, and restart",
-    )
+def _flood(trip: Trip, now: float) -> Trouble:
+    match trip.cause:
+        case "share":
+            found, limit = f"{trip.rejects:,} of the last {trip.of:,} messages", "rejects_share_max"
+        case "run":
+            found, limit = f"all of the last {trip.of:,} messages", "rejects_run_max"
+        case _:
+            assert_never(trip.cause)
+    wait = trip.sample_at - now
+    then = f"a sample is tried in {wait:.0f} s" if wait > 0 else "a sample is being tried"
+    detail = f"{found} were rejected, so consuming stopped (dead_letters.{limit}); {then}"
+    return Trouble("rejects", f"rejects_{trip.cause}", trip.since, detail)

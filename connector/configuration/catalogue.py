@@ -10,7 +10,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin
 
 import annotated_types
 from pydantic import BaseModel, ByteSize, SecretStr
@@ -120,7 +120,7 @@ def _settings_of(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[Set
 
 
 def _bare(field: FieldInfo) -> tuple[Any, list[Any]]:
-    """The annotation without `Annotated` and `| None`, and the limits that stood beside it."""
+    """The annotation without `Annotated`, `| None` and `| Literal`, and the limits and literals that stood beside it."""
     annotation: Any = field.annotation
     limits = list(field.metadata)
     while True:
@@ -130,9 +130,12 @@ def _bare(field: FieldInfo) -> tuple[Any, list[Any]]:
                 limits.extend(item.metadata if isinstance(item, FieldInfo) else [item])
             continue
         arguments = get_args(annotation)
-        if get_origin(annotation) in {Union, types.UnionType} and len(arguments) == 2 and type(None) in arguments:
-            annotation = next(argument for argument in arguments if argument is not type(None))
-            continue
+        if get_origin(annotation) in {Union, types.UnionType} and len(arguments) == 2:
+            beside = [part for part in arguments if part is type(None) or get_origin(part) is Literal]
+            if beside:
+                limits += [_Words(get_args(part)) for part in beside if part is not type(None)]
+                annotation = next(part for part in arguments if part not in beside)
+                continue
         return annotation, limits
 
 
@@ -191,11 +194,21 @@ def _expected(
         case "choice":
             return listed([str(choice) for choice in get_args(annotation)], "or")
         case "integer":
-            return "a whole number" + _range(limits, str)
+            return "a whole number" + _range(limits, str) + _or_words(limits)
         case "number":
             return "a number" + _range(limits, str)
         case "size":
             return "a size such as 4MiB" + _range(limits, size_text)
+
+
+class _Words(NamedTuple):
+    """Literals that a setting takes in the place of its own kind."""
+
+    words: tuple[str, ...]
+
+
+def _or_words(limits: list[Any]) -> str:
+    return "".join(f", or {word}" for limit in limits if isinstance(limit, _Words) for word in limit.words)
 
 
 def size_text(size: int) -> str:

@@ -21,7 +21,8 @@ class EngineLimits:
     window: WindowLimits
     pacing: PacingLimits
     guard: GuardLimits
-    requests_max: int
+    requests_max: int | None
+    """In flight at once; None: as many as the endpoint likes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

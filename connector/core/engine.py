@@ -17,6 +17,7 @@ from connector.core.actions import Action, AnswerReport, CommitItem, EngineLimit
 from connector.core.admission import admit, release
 from connector.core.batch_isolation import begin_isolation, key_of, without_gone
 from connector.core.batching import Batch, Batching, Item, runs_of
+from connector.core.concurrency import sign_of
 from connector.core.dispatch import Dispatch
 from connector.core.flow import Flow, Reading
 from connector.core.guard import RejectGuard
@@ -202,8 +203,8 @@ class Engine:
     # -- answers -----------------------------------------------------------------------------------------------------
 
     def answered(self, request_id: int, answer: Answer, now: float) -> AnswerReport:
-        batch = self._dispatch.answered(request_id)
-        outcome = classify(answer, batch.body)
+        outcome = classify(answer, self.in_flight[request_id].body)
+        batch = self._dispatch.answered(request_id, sign_of(answer, outcome), now)
         stale = sum(len(entries) for partition, entries in batch.runs if partition.gone)
         report = AnswerReport(batch, batch.runs, outcome, stale)
         match outcome:
@@ -348,6 +349,11 @@ class Engine:
     def in_flight(self) -> Mapping[int, Batch]:
         """By request id."""
         return self._dispatch.in_flight
+
+    @property
+    def requests_max(self) -> int:
+        """How many requests may be in flight now."""
+        return self._dispatch.requests_max
 
     @property
     def batches_waiting(self) -> int:
