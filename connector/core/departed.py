@@ -45,7 +45,7 @@ class Departed:
     def leave(self, partition: Partition) -> None:
         """The partition is taken away."""
         commits = self._offered.pop(partition.name, set())
-        if partition.committed or partition.committed_metadata:
+        if partition.committed is not None and (partition.committed or partition.committed_metadata):
             # without any commit nothing would tell this topic from one that was made anew
             commits.add((partition.committed, partition.committed_metadata))
         self._left[partition.name] = _Left(partition.progress, commits)
