@@ -64,6 +64,8 @@ class RejectGuard:
 
     def verdicts(self, good: int, bad: int, now: float) -> None:
         """Counts verdicts of one run: messages that are deliverable so far, and rejects."""
+        if good == bad == 0:
+            return  # a filter skipped all of it: that says nothing, and ends no row of rejects
         if self.trip is not None:
             self._sampled(good, bad, now)
             return

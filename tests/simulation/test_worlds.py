@@ -21,6 +21,7 @@ WORLDS = 1000
 BROKE_ONCE = [
     504,  # everything was paused, half of the window was free and yet no room: resumed, and polled as if paused
     1223,  # a member that stopped while it was killed
+    5940,  # a run of which all was skipped ended a row of rejects
 ]
 
 

@@ -104,6 +104,14 @@ def test_a_sample_that_is_all_rejects_never_heals(share: float) -> None:
     assert guard.trip is not None
 
 
+def test_what_a_filter_skips_ends_no_row_of_rejects() -> None:
+    guard = RejectGuard(GuardLimits(1.0, 1000))
+    for _ in range(2):
+        guard.verdicts(0, 500, 0.0)
+        guard.verdicts(0, 0, 0.0)
+    assert guard.trip is not None
+
+
 def test_what_a_guard_holds_back_is_nothing_to_wake_up_for() -> None:
     subject, one = engine(GuardLimits(0.05, 50))
     give_rejects(subject, one, 50, 0.0)
