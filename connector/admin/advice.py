@@ -13,6 +13,12 @@ class Advice(NamedTuple):
     mend: str
 
 
+_FLOOD = (
+    "A route or a producer was changed for the worse: see the rejects below, and `airship-connector dlq list`. Mend it; "
+    "a small sample is tried from time to time, and consuming goes on by itself when that is good. If they are bad and "
+    "may go, raise dead_letters.rejects_share_max and dead_letters.rejects_run_max, and restart."
+)
+
 _BY_REASON: Mapping[str, Advice] = {
     "unauthorized": Advice(
         "Airship refuses the token (401)",
@@ -36,13 +42,11 @@ _BY_REASON: Mapping[str, Advice] = {
     ),
     "rejects_share": Advice(
         "too many of the messages are refused",
-        "A route or a producer was changed for the worse: see the rejects below, and `airship-connector dlq list`. "
-        "A small sample is tried from time to time; it goes on by itself when that is good.",
+        _FLOOD,
     ),
     "rejects_run": Advice(
         "every message is refused",
-        "A route or a producer was changed for the worse: see the rejects below, and `airship-connector dlq list`. "
-        "A small sample is tried from time to time; it goes on by itself when that is good.",
+        _FLOOD,
     ),
 }
 

@@ -80,17 +80,13 @@ function showHeadline(head, explained) {
   document.title = `${head.text} – airship-connector`;
 }
 
-const SIDES = {
-  kafka: "Kafka", airship: "Airship", schema_registry: "Schema registry", dead_letters: "Dead letters", rejects: "Messages",
-};
-
 function showTroubles(troubles) {
   at("troubles").hidden = troubles.length === 0;
   const items = troubles.map((trouble) => {
     const item = element("li");
     item.dataset.tone = trouble.stops_delivery ? "bad" : "waiting";
     const title = element("p");
-    title.append(element("strong", `${SIDES[trouble.side]}: ${trouble.title}`), ` for ${span(trouble.for_seconds)}`);
+    title.append(element("strong", sentence(trouble.title)), ` for ${span(trouble.for_seconds)}, since ${clock(trouble.since)}`);
     item.append(title);
     if (trouble.detail) item.append(element("p", sentence(trouble.detail)));
     item.append(prose(trouble.mend, "quiet"));
@@ -152,7 +148,7 @@ function showPath(status) {
   const open = status.breaker.state !== "closed";
   const paused = status.partitions.filter((partition) => partition.paused).length;
   const window = status.window;
-  const reading = status.rates.read > 0 ? "Reading" : paused && paused === status.partitions.length ? "Paused" : status.lag ? "Not reading now" : "Nothing new";
+  const reading = paused && paused === status.partitions.length ? "Paused" : status.rates.read > 0 ? "Reading" : status.lag ? "Not reading now" : "Nothing new";
   const taking = status.rates.delivered > 0 ? "Accepting" : status.requests.in_flight ? "Has not answered yet" : "Not asked now";
   at("path").replaceChildren(
     station("Kafka", tone(kafka), state(kafka, reading), [
