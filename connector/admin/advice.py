@@ -14,9 +14,9 @@ class Advice(NamedTuple):
 
 
 _FLOOD = (
-    "A route or a producer was changed for the worse: see the rejects below, and `airship-connector dlq list`. Mend it; "
-    "a small sample is tried from time to time, and consuming goes on by itself when that is good. If they are bad and "
-    "may go, raise dead_letters.rejects_share_max and dead_letters.rejects_run_max, and restart."
+    "A route or a producer was changed for the worse: see the rejects below, and `airship-connector dlq list`. Mend "
+    "it; a small sample is tried from time to time, and consuming goes on by itself when that is good. If they are bad "
+    "and may go, raise dead_letters.rejects_share_max and dead_letters.rejects_run_max, and restart."
 )
 
 _BY_REASON: Mapping[str, Advice] = {

@@ -93,7 +93,7 @@ def test_floods_of_rejects_stop_consuming_say_how_to_go_on_and_heal_when_they_en
                 assert told["stops_delivery"]
                 assert "messages were rejected, so consuming stopped" in told["detail"]
                 for setting in ("dead_letters.rejects_share_max", "rejects_run_max"):
-                    assert setting in told["detail"]
+                    assert setting in told["mend"]
                 assert "dlq list" in told["mend"]
                 assert logged(connector, "delivery waits", "rejected, so consuming stopped")
                 assert connector.get("/readyz")[0] == 503
