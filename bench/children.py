@@ -49,8 +49,10 @@ def run_children(
     directory: Path,
     *,
     environment: Mapping[str, str] | None = None,
+    when_started: Callable[[], None] | None = None,
     is_done: Callable[[], bool] | None = None,
 ) -> Used:
+    """`when_started` is called once, while they run."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     logs = [directory / f"{name}-{number}.log" for number in range(len(commands))]
@@ -60,6 +62,8 @@ def run_children(
     ]
     peaks = dict.fromkeys(children, 0.0)
     try:
+        if when_started is not None:
+            when_started()
         while any(child.is_running for child in children):
             for child in children:
                 peaks[child] = max(peaks[child], _rss_max_mb(child.pid))

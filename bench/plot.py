@@ -9,11 +9,9 @@ from matplotlib.figure import Figure
 
 from bench.cost import Compared
 from bench.recording import Spread
-from bench.systems import SYSTEMS
+from bench.systems import BASE, SYSTEMS, System
 
 _OURS, _OTHERS, _TARGET = "#1f6f8b", "#9aa5b1", "#c0392b"
-TARGETS = {"pass-through": 1.3, "mapped": 2.0, "avro": 2.3}
-"""Times the bare primitives, at most."""
 
 
 def plot_costs(compared: Compared, path: Path) -> None:
@@ -33,7 +31,7 @@ def plot_costs(compared: Compared, path: Path) -> None:
             if ratio is not None:
                 text = f"{middles[row]:.1f}  ({ratio.median:.2f} x bare)"
                 axes.text(middles[row] + above[row] + max(middles) * 0.02, row, text, va="center")
-        _mark_targets(axes, compared, [system.key for system in there])
+        _mark_targets(axes, compared, there)
         axes.set_yticks(rows, [system.title for system in there])
         axes.invert_yaxis()
         axes.set_xlim(0, max(middles) * 1.35)
@@ -42,12 +40,12 @@ def plot_costs(compared: Compared, path: Path) -> None:
         figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
-def _mark_targets(axes: mpl.axes.Axes, compared: Compared, keys: list[str]) -> None:
-    base = compared.costs.get("bare")
+def _mark_targets(axes: mpl.axes.Axes, compared: Compared, systems: list[System]) -> None:
+    base = compared.costs.get(BASE)
     if not base:
         return
     bare_us = Spread(tuple(run.cpu_us for run in base)).median
-    marked = [(row, TARGETS[key]) for row, key in enumerate(keys) if key in TARGETS]
+    marked = [(row, limit) for row, system in enumerate(systems) if (limit := system.times_bare_max) is not None]
     for row, times in marked:
         label = "target" if row == marked[0][0] else "_target"  # the legend leaves out what begins with _
         axes.vlines(bare_us * times, row - 0.4, row + 0.4, colors=_TARGET, linewidth=2, label=label)

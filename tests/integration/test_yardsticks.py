@@ -283,8 +283,7 @@ def test_it_fails_when_the_endpoint_does(name: str, tmp_path: Path, broker: Brok
 
 
 def test_the_group_of_a_peer_is_at_the_end_when_it_has_committed_everything(broker: Broker, filled: str) -> None:
-    progress = GroupProgress(broker.bootstrap_servers, "peer", filled)
-    assert not progress.is_at_end()
+    assert not GroupProgress(broker.bootstrap_servers, "peer", filled).is_at_end()
     ends = topic_ends(broker.bootstrap_servers, filled)
     assert sum(ends.values()) == 1234
     consumer = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": "peer", "log_level": 0})
@@ -292,7 +291,7 @@ def test_the_group_of_a_peer_is_at_the_end_when_it_has_committed_everything(brok
     for committed, at_end in ((ends[last] - 1, False), (ends[last], True)):
         positions = [TopicPartition(filled, number, end) for number, end in ends.items() if number != last]
         consumer.commit(offsets=[*positions, TopicPartition(filled, last, committed)], asynchronous=False)
-        assert progress.is_at_end() is at_end
+        assert GroupProgress(broker.bootstrap_servers, "peer", filled).is_at_end() is at_end
     consumer.close()
 
 
