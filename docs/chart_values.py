@@ -281,7 +281,7 @@ def readme() -> str:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     return _README.format(
         example="\n".join(f"    {line}" for line in example.splitlines() if not line.startswith("#")),
-        kubernetes=chart["kubeVersion"].removeprefix(">=").removesuffix("-0") + " or newer",
+        kubernetes=chart["kubeVersion"].removeprefix(">=").removesuffix(".0-0") + " or newer",
         situations="\n".join(f"| `{path.name}` | {_head(path)} |" for path in sorted(CHART.glob("ci/*-values.yaml"))),
         rows="\n".join(
             f"| `{row.path}` | `{json.dumps(row.default, ensure_ascii=False)}` | {row.meaning} |".replace("``", "")

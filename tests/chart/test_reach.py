@@ -62,6 +62,11 @@ def test_only_the_admin_port_is_open() -> None:
     assert rule["from"] == values_of("restricted-pss")["networkPolicy"]["ingressFrom"]
 
 
+def test_metrics_of_a_pod_that_is_not_ready_can_be_asked_for() -> None:
+    spec = only(rendered("plain"), "Service")["spec"]
+    assert (spec["clusterIP"], spec["publishNotReadyAddresses"]) == ("None", True)
+
+
 def acls(situation: str) -> set[tuple[str, str, str, tuple[str, ...]]]:
     user = only(rendered(situation), "KafkaUser")
     assert user["metadata"]["labels"]["strimzi.io/cluster"] == "events"

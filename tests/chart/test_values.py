@@ -13,7 +13,7 @@ import yaml
 
 from connector import __version__
 from docs.chart_values import Value, values
-from tests.chart.rendering import CHART, SITUATIONS, manifests, merged, render, values_of, workload
+from tests.chart.rendering import CHART, SITUATIONS, chart, manifests, merged, render, values_of, workload
 
 PLAIN = values_of("plain")
 ROWS = values()
@@ -150,6 +150,15 @@ def test_nothing_is_asked_of_a_cluster_and_nothing_is_left_to_chance() -> None:
 def test_the_chart_is_of_the_program_s_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     assert chart["appVersion"] == __version__
+
+
+def test_the_package_has_what_a_release_needs_and_no_more() -> None:
+    assert {file["name"] for file in chart().files} == {
+        ".helmignore",
+        "README.md",
+        "files/dashboard.json",
+        "files/prometheus-rules.yaml",
+    }
 
 
 def test_objects_of_the_user_s_own_are_templates() -> None:
