@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -105,7 +106,7 @@ def _dry_run(settings: Settings, topic: DeadLetterTopic, rules: Rules, *, each: 
             chosen = choosing.choose(chunk)
             if each:
                 progress.pause()
-                show_chosen(chosen)
+                show_chosen(chosen, as_json=as_json)
             progress.at(reader.records_left, f"{choosing.account.selected:,} would be sent")
     if as_json:
         print(json.dumps({**choosing.account.as_json(), "dry_run": True}, ensure_ascii=False))
@@ -125,10 +126,12 @@ def _replay(
     from connector.telemetry.secrets import secrets_of
 
     topic.create_ledger()
-    lines = logs.configure(logs.form(settings.log), "warning", secrets=secrets_of(settings))
+    # On a terminal the progress says what it waits for.
+    level: Literal["warning", "error"] = "error" if sys.stderr.isatty() else "warning"
+    lines = logs.configure(logs.form(settings.log), level, secrets=secrets_of(settings))
     try:
         with Judge(settings) as judge, topic.read() as reader, StopSignals() as stop:
-            producer = RememberingProducer(settings, topic.ledger_topic)
+            producer = RememberingProducer(settings, topic.topic)
             choosing = Choosing(rules, topic.ledger(), judge, time.time, topic)
             try:
                 _send(settings, reader, choosing, producer, target, rate, stop)

@@ -93,12 +93,18 @@ def _descending(row: tuple[str, int]) -> tuple[int, str]:
     return -row[1], row[0]
 
 
-def show_chosen(chosen: Iterable[Chosen]) -> None:
+def show_chosen(chosen: Iterable[Chosen], *, as_json: bool) -> None:
     """A line for each letter that would be sent."""
     for letter, message in chosen:
-        size = len(message.value() or b"")
-        place = f"{message.topic()}[{message.partition()}]"
-        print(printable(f"{letter.position}  to {place}, replay {letter.replays + 1}, {size:,} bytes"))
+        partition, offset = letter.position
+        size, replay = len(message.value() or b""), letter.replays + 1
+        if as_json:
+            to = {"topic": message.topic(), "partition": message.partition(), "offset": message.offset()}
+            line = {"partition": partition, "offset": offset, "origin": to, "replay": replay, "bytes": size}
+            print(json.dumps(line, ensure_ascii=False))
+        else:
+            place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
+            print(printable(f"{partition}:{offset}  from {place}, replay {replay}, {size:,} bytes"))
 
 
 def show_plan(account: Account, rules: Rules) -> None:

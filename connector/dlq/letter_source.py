@@ -12,9 +12,10 @@ from collections.abc import Callable, Collection, Iterable
 from connector.core.actions import CommitItem
 from connector.core.records import NextOffset, SourceRecord, TopicPartition
 from connector.dlq.again import Again
-from connector.dlq.choosing import Choosing
+from connector.dlq.choosing import Choosing, Chosen
 from connector.dlq.letter import Position
 from connector.dlq.remembering import RememberingProducer
+from connector.errors import RegistryUnavailable
 from connector.kafka.source import Assigned, CommitAnswer, Listener
 from connector.kafka.topic_reader import TopicReader
 
@@ -30,6 +31,8 @@ class LetterSource:
         self._producer = producer
         self._listener = listener
         self._open: dict[int, dict[int, None]] = {partition: {} for partition in reader.ends}
+        self.failure: RegistryUnavailable | None = None
+        """Why nothing more is read: letters cannot be judged. What is in flight can still be settled."""
         self.settled = 0
         """Chosen letters that are settled and marked."""
 
@@ -45,12 +48,21 @@ class LetterSource:
         self, count: int, seconds: float, holder_of: Callable[[TopicPartition], object | None]
     ) -> list[tuple[TopicPartition, list[SourceRecord]]]:
         runs: dict[TopicPartition, list[SourceRecord]] = {}
-        for chosen in self._choosing.choose(self._reader.read(count, seconds)):
+        for chosen in self._choose(count, seconds):
             name = TopicPartition(self._reader.topic, chosen.letter.position.partition)
             if holder_of(name) is not None:
                 self._open[name.partition][chosen.letter.position.offset] = None
                 runs.setdefault(name, []).append(Again(chosen))
         return list(runs.items())
+
+    def _choose(self, count: int, seconds: float) -> list[Chosen]:
+        if self.failure is not None:
+            return []
+        try:
+            return self._choosing.choose(self._reader.read(count, seconds))
+        except RegistryUnavailable as failure:
+            self.failure = failure
+            return []
 
     def serve(self) -> None:
         """No group, no heartbeat, no callback."""

@@ -1,7 +1,8 @@
 """The producer of a replay: what is sent again and the mark that it was, in one transaction.
 
-Its transactional id is the group's, so a second replay of the same group fences the first one off. A transaction that
-is not committed leaves nothing: neither a message that readers of committed data see, nor a mark.
+Its transactional id is that of the group and the dead-letter topic, so a second replay of them fences the first one
+off. A transaction that is not committed leaves nothing: neither a message that readers of committed data see, nor a
+mark.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from connector.core.records import SourceRecord
 from connector.dlq.facts import Headers
-from connector.dlq.ledger import Ledger
+from connector.dlq.ledger import Ledger, ledger_topic
 from connector.dlq.letter import Position
 from connector.errors import StartError
 from connector.kafka.properties import producer_properties
@@ -26,8 +27,8 @@ _ASK_SECONDS = 10.0
 _FENCED = {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED}
 
 
-def transactional_id(settings: Settings) -> str:
-    return f"{settings.kafka.group_id}.replay"
+def transactional_id(group: str, dead_letter_topic: str) -> str:
+    return f"{group}.replay.{dead_letter_topic}"
 
 
 class RememberingProducer:
@@ -36,12 +37,12 @@ class RememberingProducer:
     The ledger is to be read after this is made: from then on no other replay of the group changes it.
     """
 
-    def __init__(self, settings: Settings, ledger_topic: str) -> None:
-        self._ledger_topic = ledger_topic
+    def __init__(self, settings: Settings, dead_letter_topic: str) -> None:
+        self._ledger_topic = ledger_topic(dead_letter_topic)
         self._refusal: str | None = None
         self._partitions: dict[str, int] = {}
         properties = producer_properties(settings)
-        self._id = transactional_id(settings)
+        self._id = transactional_id(settings.kafka.group_id, dead_letter_topic)
         self._producer = Producer(
             {
                 **properties,

@@ -45,23 +45,26 @@ class Replay(App):
     def replay(self, stop: StopSignals, on_progress: Callable[[], None]) -> None:
         """Until the end, or until it is stopped: what is in flight is waited for, and marked.
 
-        Raises StartError when so many are refused again that the guard against floods stops it.
+        Raises StartError when so many are refused again that the guard against floods stops it, and
+        RegistryUnavailable when letters cannot be judged.
         """
-        flooded = False
+        cannot_go_on = False
 
         def on_tick() -> None:
-            nonlocal flooded
+            nonlocal cannot_go_on
             self._count()
             on_progress()
-            if self.loop.engine.guard_tripped and not flooded:
-                flooded = True
+            if not cannot_go_on and (self.loop.engine.guard_tripped or self._letters.failure is not None):
+                cannot_go_on = True
                 stop.received += 1  # a drain as after a signal
 
         try:
             self.run(stop, on_tick)
         finally:
             self._count()
-        if flooded:
+        if self._letters.failure is not None:
+            raise self._letters.failure
+        if cannot_go_on:
             raise StartError(
                 "stopped: too many are refused again, so the cause is not mended (the limits are "
                 "dead_letters.rejects_share_max and rejects_run_max)"

@@ -24,6 +24,7 @@ from connector.core.partition import Partition
 from connector.core.progress import Progress
 from connector.core.records import Fault, NextOffset, Reject, TopicPartition
 from connector.core.reject_queue import DeadLetter
+from connector.kafka import letter_format as names
 from connector.kafka.dead_letters import DeadLetters
 from connector.kafka.properties import producer_properties_of
 from connector.settings import DeadLetterSettings, KafkaSettings
@@ -143,6 +144,7 @@ def test_letters_that_fit_are_whole_beside_those_that_do_not(broker: Broker, sma
     assert sorted(letters) == list(range(60))
     assert letters.pop(30).value() is None
     assert all(letter.value() == rejects[n].record.value() for n, letter in letters.items())
+    assert not any(names.LEFT_OUT in dict(letter.headers() or []) for letter in letters.values())
 
 
 @pytest.mark.broker_can("admin")

@@ -17,6 +17,7 @@ from tests.integration.events import custom_event, inversions, numbers, repeated
 from tests.integration.test_dlq import dlq_for
 from tests.support.broker import Broker
 from tests.support.processes import ChildProcess, wait_until
+from tests.support.registry_stub import Fault, registry_stub
 from tests.support.topics import Topics, produce, read_to_end
 
 pytestmark = pytest.mark.broker_can("admin", "transactions")
@@ -193,3 +194,29 @@ def test_everything_takes_what_would_be_rejected_and_rejects_it_again(
     told = dict(read_to_end(broker.bootstrap_servers, dead)[-1].headers() or [])
     assert (told["airship-connector.reason"], told["airship-connector.replays"]) == (b"not_json", b"1")
     assert told["__connect.errors.offset"] == b"2"
+
+
+def test_a_registry_that_is_down_ends_a_replay_with_what_was_begun(
+    broker: Broker, topics: Topics, tmp_path: Path, capsys: pytest.CaptureFixture[str], sandbox: RunningSandbox
+) -> None:
+    dead = topics.create("dead", 1)
+    avro = topics.create("avro", 1)
+    framed = [letter(1000 + n, avro, value=b"\x00\x00\x00\x00\x07" + bytes([2 * n])) for n in range(3)]
+    produce(broker.bootstrap_servers, dead, [*[letter(n, "orders") for n in range(600)], *framed])
+    schema = {"type": "record", "name": "Order", "fields": [{"name": "n", "type": "int"}]}
+    event = {"user": {"named_user_id": "one"}, "body": {"name": "bought", "properties": {"number": "${{ n }}"}}}
+    with registry_stub(schemas={"7": {"schema": json.dumps(schema)}}, fault=Fault(503)) as registry:
+        dlq = against(sandbox, dlq_for(broker, dead, tmp_path, capsys))
+        dlq.settings["routes"].append({"topics": [avro], "format": "avro", "event": event})
+        dlq.settings["schema_registry"] = {"url": registry.url, "timeout_ms": 500}
+        dlq.write()
+        assert dlq.json("show", "0:600")["now"]["outcome"] == "unknown"
+        for target in ("source", "airship"):
+            assert "error:" in dlq("replay", "--to", target, "--topic", avro, code=1)
+        dlq("replay", "--to", "airship", code=1)
+        sent = len(sandbox.events())
+        assert dlq.json("list")["replayed"] == sent
+        registry.fault = None
+        found = dlq.json("replay", "--to", "airship")
+        assert (found["replayed"], found["skipped_by"]) == (603 - sent, {"replayed_before": sent} if sent else {})
+    assert sorted(numbers(sandbox.events())) == sorted([*range(600), *range(3)])

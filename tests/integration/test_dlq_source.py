@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections import defaultdict
@@ -127,7 +128,9 @@ def test_a_dry_run_says_what_would_happen_and_leaves_nothing(
     assert (dry["selected"], dry["replayed"], dry["dry_run"]) == (1, 0, True)
     assert dry["skipped_by"] == {"would_be_rejected": 1, "no_such_topic": 1}
     words = dlq("replay", "--to", "source", "--dry-run", "--each")
-    assert f"0:0  to {orders}[0], replay 1" in words
+    assert f"0:0  from {orders}[0]@0, replay 1" in words
+    line = json.loads(dlq("replay", "--to", "source", "--dry-run", "--each", "--json").splitlines()[0])
+    assert (line["offset"], line["origin"], line["replay"]) == (0, {"topic": orders, "partition": 0, "offset": 0}, 1)
     assert "1 of 3 dead letters would be sent" in words
     assert "1 validate, invalid_event" in words
     assert read_to_end(broker.bootstrap_servers, orders) == []
