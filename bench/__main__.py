@@ -34,14 +34,14 @@ def _read_arguments() -> tuple[Options, list[str]]:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all of them if none is named")
     parser.add_argument("--quick", action="store_true", help="few events and repetitions; nothing is recorded")
     parser.add_argument("--only", metavar="SYSTEM,...", help=f"of {', '.join(known)}; the part cost alone")
-    parser.add_argument("--repeat", type=int, metavar="N", help="repetitions; 5, with --quick 2")
+    parser.add_argument("--repeat", type=int, metavar="N", help="repetitions; 3, with --quick 2")
     arguments = parser.parse_args()
     only = arguments.only.split(",") if arguments.only else known
     if unknown := [key for key in only if key not in known]:
         parser.error(f"--only: found {', '.join(unknown)}, expected some of {', '.join(known)}")
     if unknown := [part for part in arguments.parts if part not in PARTS]:
         parser.error(f"found {', '.join(unknown)}, expected some of {', '.join(PARTS)}")
-    repetitions = arguments.repeat or (2 if arguments.quick else 5)
+    repetitions = arguments.repeat or (2 if arguments.quick else 3)
     options = Options(
         quick=arguments.quick,
         repetitions=repetitions,

@@ -14,12 +14,15 @@ from bench.recording import Spread, table
 from bench.stage import Stage
 from bench.systems import BASE, SYSTEMS, System, carry
 
+_WALL_SECONDS_MIN = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     cpu_us: float
     """Of one event."""
-    events_per_second: float
+    events_per_second: float | None
+    """None where the two runs took the same time, or nearly: the clock is too coarse for it."""
     rss_max_mb: float
 
 
@@ -64,7 +67,7 @@ def measure(stage: Stage, system: System, sizes: tuple[int, int]) -> Cost:
     wall_seconds = long.wall_seconds - short.wall_seconds
     return Cost(
         cpu_us=round(1e6 * (long.cpu_seconds - short.cpu_seconds) / events, 3),
-        events_per_second=round(events / wall_seconds) if wall_seconds > 0 else float("nan"),
+        events_per_second=round(events / wall_seconds) if wall_seconds > _WALL_SECONDS_MIN else None,
         rss_max_mb=round(max(short.rss_max_mb, long.rss_max_mb), 1),
     )
 
@@ -76,12 +79,13 @@ def cost_table(compared: Compared) -> str:
             rows.append([system.title, compared.missing[system.key], "", "", ""])
         elif runs := compared.costs.get(system.key):
             ratio = compared.ratio(system.key)
+            rates = tuple(run.events_per_second for run in runs if run.events_per_second is not None)
             rows.append(
                 [
                     system.title,
                     Spread(tuple(run.cpu_us for run in runs)).text(),
                     ratio.text() if ratio else "",
-                    f"{Spread(tuple(run.events_per_second for run in runs)).median:,.0f}",
+                    f"{Spread(rates).median:,.0f}" if rates else "",
                     f"{max(run.rss_max_mb for run in runs):.0f}",
                 ]
             )

@@ -10,7 +10,7 @@ from bench import cost, latency, members, memory, plot, start, steps, telemetry,
 from bench.recording import RESULTS, Spread, record, table
 from bench.stage import Stage
 
-_SHORT_LONG = (200_000, 1_000_000)
+_SHORT_LONG = (150_000, 750_000)
 _SHORT_LONG_QUICK = (50_000, 250_000)
 
 
@@ -39,7 +39,7 @@ def run_latency(stage: Stage, options: Options) -> None:
 
 
 def run_wall(stage: Stage, options: Options) -> None:
-    found = wall.measure_all(stage, (2.0, 8.0) if options.quick else (3.0, 20.0), options.repetitions, tell)
+    found = wall.measure_all(stage, (2.0, 8.0) if options.quick else (3.0, 15.0), options.repetitions, tell)
     _show(wall.wall_table(found))
     if options.record:
         record("wall", wall.figures(found), stage.descriptions)
@@ -77,7 +77,7 @@ def run_start(stage: Stage, options: Options) -> None:
 
 
 def run_members(stage: Stage, options: Options) -> None:
-    count = 150_000 if options.quick else 400_000
+    count = 150_000 if options.quick else 300_000
     found = members.measure_all(stage, count, options.repetitions, tell)
     _show(members.members_table(found))
     if options.record:

@@ -25,13 +25,14 @@ def plot_costs(compared: Compared, path: Path) -> None:
         figure = Figure(figsize=(9, 1.2 + 0.5 * len(there)), layout="constrained")
         axes = figure.subplots()
         rows = range(len(there))
+        limits = _mark_targets(axes, compared, there)
         axes.barh(rows, middles, xerr=[below, above], color=colours, error_kw={"capsize": 3, "ecolor": "#444444"})
         for row, system in enumerate(there):
             ratio = compared.ratio(system.key)
             if ratio is not None:
                 text = f"{middles[row]:.1f}  ({ratio.median:.2f} x bare)"
-                axes.text(middles[row] + above[row] + max(middles) * 0.02, row, text, va="center")
-        _mark_targets(axes, compared, there)
+                right = max(middles[row] + above[row], limits.get(system.key, 0.0))
+                axes.text(right + max(middles) * 0.02, row, text, va="center")
         axes.set_yticks(rows, [system.title for system in there])
         axes.invert_yaxis()
         axes.set_xlim(0, max(middles) * 1.35)
@@ -40,14 +41,17 @@ def plot_costs(compared: Compared, path: Path) -> None:
         figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
-def _mark_targets(axes: mpl.axes.Axes, compared: Compared, systems: list[System]) -> None:
+def _mark_targets(axes: mpl.axes.Axes, compared: Compared, systems: list[System]) -> dict[str, float]:
+    """Where each target lies, in microseconds of the same axis."""
     base = compared.costs.get(BASE)
     if not base:
-        return
+        return {}
     bare_us = Spread(tuple(run.cpu_us for run in base)).median
-    marked = [(row, limit) for row, system in enumerate(systems) if (limit := system.times_bare_max) is not None]
-    for row, times in marked:
-        label = "target" if row == marked[0][0] else "_target"  # the legend leaves out what begins with _
-        axes.vlines(bare_us * times, row - 0.4, row + 0.4, colors=_TARGET, linewidth=2, label=label)
-    if marked:
+    limits = {system.key: bare_us * system.times_bare_max for system in systems if system.times_bare_max is not None}
+    for row, system in enumerate(systems):
+        if system.key in limits:
+            label = "_target" if axes.get_legend_handles_labels()[1] else "target"  # in the legend once: not with a _
+            axes.vlines(limits[system.key], row - 0.4, row + 0.4, colors=_TARGET, linewidth=2, label=label)
+    if limits:
         axes.legend(loc="lower right", frameon=False)
+    return limits
