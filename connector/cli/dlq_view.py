@@ -4,6 +4,7 @@ characters, which could take the terminal over."""
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -38,9 +39,10 @@ class Progress:
         done = self._total - left
         share = 100 * done // self._total if self._total else 100
         rate = int(done / max(now - self._started, 0.001))
-        line = f"{self._what}: {done:,} of {self._total:,} ({share} %), {rate:,} a second, {note}"
+        line = printable(f"{self._what}: {note}; {done:,} of {self._total:,} read ({share} %), {rate:,} a second")
         if self._terminal:
-            sys.stderr.write(f"\r\x1b[2K{line}")
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be drawn over
+            sys.stderr.write(f"\r\x1b[2K{line[:width]}")
             sys.stderr.flush()
             self._drawn = True
         else:
