@@ -6,7 +6,6 @@ answer is nobody's reject: it raises RegistryUnavailable. Sends nothing, commits
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 from collections.abc import Callable
@@ -127,11 +126,10 @@ def _within(seconds: float, fetch: Callable[[], Schema | SchemaUnknown], what: s
 
 
 def _impatient(limits: LookupLimits) -> LookupLimits:
-    """A person waits: whatever has to be asked again is asked at once, and a verdict holds. One question at a time."""
+    """A person waits: whatever has to be asked again is asked at once. One question at a time."""
     return replace(
         limits,
         recheck_seconds=0.0,
-        verdict_seconds=math.inf,
         backoff_initial_seconds=0.0,
         backoff_max_seconds=0.0,
         in_flight_max=1,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import time
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,16 @@ VALUE = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as here:
+        here.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_utc")
 def test_json_is_written_with_the_schema_that_stands_beside_it(tmp_path: Path) -> None:
     (tmp_path / "r.avsc").write_text(json.dumps(SCHEMA), encoding="utf-8")
     messages = [
