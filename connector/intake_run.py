@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, assert_never
 
-from connector.core.records import Entry, Fault, OrderingKey, PreparedRun, Reject, SourceRecord
+from connector.core.records import (
+    SMALL_KEY_BYTES_MAX,
+    Entry,
+    Fault,
+    OrderingKey,
+    PreparedRun,
+    Reject,
+    SourceRecord,
+    held_bytes,
+)
 from connector.decode.avro_views import AvroViews
 from connector.decode.decoder import Decoded, Decoder
 from connector.decode.framing import VALUE_SCHEMA_ID
@@ -106,13 +115,14 @@ class Run:
         return [good for start in range(0, len(bodies), part) for good in self._accepted(bodies[start : start + part])]
 
     def _as_they_are(self, records: Sequence[SourceRecord], values: Sequence[Any]) -> list[Entry]:
+        weights = _weights(records, values)
         match self._ordering:
             case "key":
-                return [(r.offset(), r.key(), value, r, len(value)) for r, value in zip(records, values, strict=True)]
+                return [(r.offset(), r.key(), v, r, w) for r, v, w in zip(records, values, weights, strict=True)]
             case "partition":
-                return [(r.offset(), b"", value, r, len(value)) for r, value in zip(records, values, strict=True)]
+                return [(r.offset(), b"", v, r, w) for r, v, w in zip(records, values, weights, strict=True)]
             case "none":
-                return [(r.offset(), None, value, r, len(value)) for r, value in zip(records, values, strict=True)]
+                return [(r.offset(), None, v, r, w) for r, v, w in zip(records, values, weights, strict=True)]
             case _:
                 assert_never(self._ordering)
 
@@ -124,12 +134,11 @@ class Run:
         verdicts = iter(self._accepted([body for body in built if body]))
         entries, by_key = self.prepared.entries, self._ordering == "key"
         constant_key = b"" if self._ordering == "partition" else None
-        for record, value, body in zip(records, values, built, strict=True):
+        for record, value, body, held in zip(records, values, built, _weights(records, values), strict=True):
             self._seen += 1
             if body and next(verdicts):
-                assert value is not None
                 self.taken_by = route
-                weight = len(value) if body is value else len(value) + len(body)
+                weight = held if body is value else held + len(body)
                 entries.append((record.offset(), record.key() if by_key else constant_key, body, record, weight))
             elif body == _FILTERED:
                 self.taken_by = None
@@ -208,7 +217,7 @@ class Run:
             self.prepared.skipped.append((record.offset(), "filtered"))
             return
         offset = record.offset()
-        weight = len(value)
+        weight = held_bytes(record)
         for body in bodies:
             # What a message holds is counted once, with its first event.
             self.prepared.entries.append((offset, key, body, record, weight if body is value else weight + len(body)))
@@ -286,6 +295,15 @@ class Run:
                 return None
             case _:
                 assert_never(self._ordering)
+
+
+def _weights(records: Sequence[SourceRecord], values: Sequence[bytes | None]) -> list[int]:
+    """What each record holds: nearly always its value alone, which is looked up for all of them at once."""
+    headers = [record.headers() for record in records]
+    large_keys = [key for record in records if (key := record.key()) and len(key) > SMALL_KEY_BYTES_MAX]
+    if large_keys or any(headers):
+        return list(map(held_bytes, records))
+    return [len(value) if value else 0 for value in values]
 
 
 def _is_framed(headers: list[tuple[str, bytes | None]] | None) -> bool:

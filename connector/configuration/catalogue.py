@@ -120,7 +120,7 @@ def _settings_of(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[Set
 
 
 def _bare(field: FieldInfo) -> tuple[Any, list[Any]]:
-    """The annotation without `Annotated`, `| None` and `| Literal`, and the limits and literals that stood beside it."""
+    """The annotation without `Annotated`, `| None` and `| Literal`; the limits and literals that stood beside it."""
     annotation: Any = field.annotation
     limits = list(field.metadata)
     while True:

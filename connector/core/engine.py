@@ -35,6 +35,7 @@ from connector.core.records import (
     Reject,
     SourceRecord,
     TopicPartition,
+    held_bytes,
 )
 from connector.core.reject_queue import DeadLetter, RejectQueue
 
@@ -131,7 +132,7 @@ class Engine:
         taken_bytes = 0
         while partition.held and taken_bytes <= bytes_max // _HELD_SLICES:
             records.append(partition.held.popleft())
-            taken_bytes += len(records[-1].value() or b"")
+            taken_bytes += held_bytes(records[-1])
         partition.held_bytes -= taken_bytes
         self._weigh(partition, -taken_bytes)
         return records
@@ -146,7 +147,7 @@ class Engine:
         if prepared.skipped:
             self._settle(partition, [offset for offset, _ in prepared.skipped], 0)
         for reject in prepared.rejects:
-            self._reject(partition, reject.record.offset(), reject, len(reject.record.value() or b""))
+            self._reject(partition, reject.record.offset(), reject, held_bytes(reject.record))
         entries = prepared.entries
         if not entries:
             return
@@ -166,10 +167,10 @@ class Engine:
                 partition.progress.expect_events(offset, events)
 
     def _hold(self, partition: Partition, records: Sequence[SourceRecord]) -> None:
-        held_bytes = sum([len(record.value() or b"") for record in records])
-        partition.held_bytes += held_bytes
-        self._weigh(partition, held_bytes)
-        self.flow.received(len(records), held_bytes)
+        weight = sum(map(held_bytes, records))
+        partition.held_bytes += weight
+        self._weigh(partition, weight)
+        self.flow.received(len(records), weight)
 
     # -- what is settled ---------------------------------------------------------------------------------------------
 

@@ -36,6 +36,20 @@ class SourceRecord(Protocol):
     def timestamp(self) -> tuple[int, int]: ...
 
 
+SMALL_KEY_BYTES_MAX = 255
+
+
+def held_bytes(record: SourceRecord) -> int:
+    """What it holds in memory: its value, its headers, and a key that is not small."""
+    key, headers = record.key(), record.headers()
+    held = len(record.value() or b"")
+    if key is not None and len(key) > SMALL_KEY_BYTES_MAX:
+        held += len(key)
+    if headers:
+        held += sum([len(name) + len(content or b"") for name, content in headers])
+    return held
+
+
 OrderingKey: TypeAlias = bytes | None
 """Records of one partition with the same ordering key keep their order; None waits for nothing."""
 

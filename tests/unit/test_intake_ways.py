@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.core.records import PreparedRun, Reject
+from connector.core.records import PreparedRun, Reject, held_bytes
 from connector.decode.schema_cache import SchemaCache
 from connector.decode.schemas import JsonSchema, SchemaUnknown
 from connector.errors import SettingsError
@@ -262,7 +262,7 @@ def test_headers_beside_ready_json(route: dict[str, Any], headers: Any) -> None:
     record = StoredRecord(READY, headers=headers)
     (entry,) = intake_of(route, schemas=cache_with(JsonSchema())).prepare("orders", [record], NOW).entries
     assert json.loads(entry[2])["user"] == EVENT["user"]
-    assert entry[4] == (len(READY) if entry[2] is READY else len(READY) + len(entry[2]))
+    assert entry[4] == held_bytes(entry[3]) + (0 if entry[2] is READY else len(entry[2]))
 
 
 def test_bytes_that_look_like_json_are_avro_where_a_header_says_so() -> None:
@@ -630,3 +630,16 @@ def test_a_view_of_avro_gives_what_the_long_way_gives(events: list[dict[str, Any
     assert one.skipped == other.skipped
     assert list(map(told, one.rejects)) == list(map(told, other.rejects))
     assert [reject.schema_id for reject in one.rejects] == [reject.schema_id for reject in other.rejects]
+
+
+@pytest.mark.parametrize("route", [{}, {"event": MAPPED}, {"event": MAPPED, "ordering_key": "u"}])
+def test_headers_and_large_keys_weigh(route: dict[str, Any]) -> None:
+    value = READY if not route else json.dumps({"u": "hugh", "v": 1, "p": {}}).encode()
+    records = [
+        StoredRecord(value, offset=0, key=b"k"),
+        StoredRecord(value, offset=1, key=b"k" * 300),
+        StoredRecord(value, offset=2, headers=[("name", b"x" * 1000), ("null", None)]),
+    ]
+    entries = intake_of(route).prepare("orders", records, NOW).entries
+    own = [weight - len(value) - (len(body) if route else 0) for _, _, body, _, weight in entries]
+    assert own == [0, 300, 1008]
