@@ -199,19 +199,20 @@ class App:
             if isinstance(present, str):
                 fault = f"the cluster does not answer: {present}"
             elif topic in present:
-                return True
+                break
             elif not self._settings.dead_letters.create:
                 fault = f"the dead-letter topic {topic} is missing; create it: kafka-topics.sh --create --topic {topic}"
             else:
                 refused = self._topics.create(topic)
                 if refused is None:
-                    return True
+                    break
                 fault = f"the dead-letter topic {topic} is missing and could not be created: {refused}"
             log.warning("waiting for Kafka", detail=fault)
-            self.loop.kafka_trouble_detail = (time.monotonic(), "not_ready", fault)
+            self.loop.kafka.told("not_ready", fault, time.monotonic())
             self._publish("starting")
             self._sleep(stop, _START_RETRY_SECONDS)
-        return False
+        self.loop.kafka.over()
+        return stop.received == 0
 
     def _sleep(self, stop: StopSignals, seconds: float) -> None:
         until = time.monotonic() + seconds

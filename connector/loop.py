@@ -22,6 +22,7 @@ from connector.core.records import Answer, HttpAnswer, NextOffset, SourceRecord,
 from connector.intake import Prepares
 from connector.kafka.dead_letters import DeadLetters
 from connector.kafka.source import Assigned, CommitAnswer, RecordSource
+from connector.kafka.trouble import KafkaTrouble
 from connector.schema_desk import SchemaDesk
 from connector.telemetry.logs import EventLog
 from connector.telemetry.port import OutcomeName, Telemetry
@@ -69,7 +70,7 @@ class Loop:
         self.joined = False
         self.stopping = False
         self.last_delivery: float | None = None
-        self.kafka_trouble_detail: tuple[float, str, str] | None = None
+        self.kafka = KafkaTrouble()
         self.source: RecordSource
         self.dead_letters: DeadLetters
 
@@ -260,6 +261,7 @@ class Loop:
 
     def assigned(self, partitions: list[Assigned]) -> None:
         self.joined = True
+        self.kafka.lost_since = None
         for item in partitions:
             self._departed.come_back(self.engine.assign(item.name, item.position, item.metadata))
             if item.expired:
@@ -278,6 +280,7 @@ class Loop:
         self._telemetry.rebalanced("revoked", names)
 
     def lost(self, names: list[TopicPartition]) -> None:
+        self.kafka.lost_since = time.monotonic()
         self._drop(names)
         self._telemetry.rebalanced("lost", names)
 
@@ -322,7 +325,7 @@ class Loop:
         return None if detail is None or since is None else (since, detail)
 
     def kafka_trouble(self, code: str, detail: str) -> None:
-        self.kafka_trouble_detail = (time.monotonic(), code, detail)
+        self.kafka.told(code, detail, time.monotonic())
         log.warning("trouble with Kafka", code=code, detail=detail)
 
 

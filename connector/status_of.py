@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import assert_never
+from typing import Literal, assert_never
 
 from connector.core.engine import Engine
 from connector.core.guard import Trip
@@ -11,9 +11,6 @@ from connector.core.partition import Partition
 from connector.core.records import NextOffset, TopicPartition
 from connector.core.snapshot import BreakerState, PartitionState, Phase, Snapshot, Trouble
 from connector.loop import Loop
-
-_KAFKA_TROUBLE_SECONDS = 10.0
-"""So long a message of the client counts as trouble: it tells of faults, never of their end."""
 
 
 def snapshot_of(
@@ -56,10 +53,11 @@ def _partition(partition: Partition, end: NextOffset | None) -> PartitionState:
 
 def _breaker(engine: Engine, now: float) -> BreakerState:
     pacing = engine.pacing
-    if pacing.breaker_open_since is None:
+    if pacing.last_failure is None and pacing.breaker_open_since is None:
         return BreakerState()
+    state: Literal["open", "closed"] = "closed" if pacing.breaker_open_since is None else "open"
     reason = pacing.last_failure.detail if pacing.last_failure is not None else ""
-    return BreakerState("open", pacing.breaker_open_since, reason, pacing.due_at(now))
+    return BreakerState(state, pacing.breaker_open_since, reason, pacing.due_at(now))
 
 
 def _troubles(loop: Loop, now: float) -> Iterator[Trouble]:
@@ -72,7 +70,8 @@ def _troubles(loop: Loop, now: float) -> Iterator[Trouble]:
             "dead_letters", "dead_letters_not_writable", engine.rejects.blocked_since, engine.rejects.blocked_detail
         )
     elif (since := engine.rejects.unreported_since(now)) is not None:
-        detail = "the broker acknowledges no letter: no leader, too few replicas in sync, a full disk, or it is away"
+        causes = "no such topic, no leader, too few replicas in sync, a full disk, or it is away"
+        detail = f"the broker acknowledges no letter: {causes}"
         yield Trouble("dead_letters", "dead_letters_not_writable", since, detail)
     for guard in (engine.prepared_guard, engine.delivery_guard):
         if guard.trip is not None:
@@ -80,9 +79,12 @@ def _troubles(loop: Loop, now: float) -> Iterator[Trouble]:
     registry = loop.registry_trouble
     if registry is not None:
         yield Trouble("schema_registry", "schema_registry_unavailable", registry[0], registry[1])
-    kafka = loop.kafka_trouble_detail
-    if kafka is not None and now - kafka[0] < _KAFKA_TROUBLE_SECONDS:
-        yield Trouble("kafka", kafka[1], kafka[0], kafka[2], stops_delivery=False)
+    if loop.kafka.lost_since is not None:
+        detail = "no word from the group's coordinator for a session's time, or this member came too late"
+        yield Trouble("kafka", "partitions_lost", loop.kafka.lost_since, detail)
+    told = loop.kafka.current(now)
+    if told is not None:
+        yield Trouble("kafka", told.code, told.since, told.detail, stops_delivery=False)
 
 
 def _flood(trip: Trip, now: float) -> Trouble:

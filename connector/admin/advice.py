@@ -40,6 +40,11 @@ _BY_REASON: Mapping[str, Advice] = {
         "Airship answers something that nobody foresaw",
         "Read the answer above. Nothing is lost or rejected; it is tried again by itself.",
     ),
+    "partitions_lost": Advice(
+        "the group counts this member as gone",
+        "Check the brokers and the way to them, and whether the CPU is starved. It joins again by itself; nothing is "
+        "lost, and some events may come twice.",
+    ),
     "rejects_share": Advice(
         "too many of the messages are refused",
         _FLOOD,

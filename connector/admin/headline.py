@@ -81,10 +81,10 @@ def headline(snapshot: Snapshot | None, stalled: str | None, moment: Moment) -> 
         )
     if snapshot.phase == "draining":
         return Headline("draining", "waiting", "Stopping: finishing what is in flight", "", None)
-    return _flowing(snapshot)
+    return _flowing(snapshot, moment)
 
 
-def _flowing(snapshot: Snapshot) -> Headline:
+def _flowing(snapshot: Snapshot, moment: Moment) -> Headline:
     if not snapshot.joined:
         return Headline(
             "joining", "waiting", "Waiting for the consumer group", "It has not assigned partitions yet.", None
@@ -101,6 +101,9 @@ def _flowing(snapshot: Snapshot) -> Headline:
         return Headline(
             "catching_up" if behind else "delivering", "busy" if behind else "good", _delivers(behind), detail, None
         )
+    if snapshot.breaker.reason:
+        detail = _next_attempt(snapshot, moment)
+        return Headline("waiting", "waiting", "Requests fail and are tried again", detail, snapshot.last_delivery)
     if snapshot.rates.read > 0 or snapshot.requests_in_flight:
         return Headline(
             "delivering", "busy", "Working", "Nothing was accepted in the last seconds.", snapshot.last_delivery

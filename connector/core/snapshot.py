@@ -65,6 +65,7 @@ class BreakerState:
     state: Literal["closed", "open", "half_open"] = "closed"
     since: float | None = None
     reason: str = ""
+    """Of the last request, while it was one that failed."""
     next_attempt: float | None = None
     """When the next request may go."""
 
@@ -140,7 +141,8 @@ class Snapshot:
     def not_ready(self) -> str | None:
         """Why `/readyz` says no, or None. An open breaker is not a reason: it closes by itself within seconds."""
         if self.phase != "running":
-            return {"starting": "starting: not yet connected", "draining": "stopping", "stopped": "stopped"}[self.phase]
+            cause = self.troubles[0].detail if self.troubles else "not yet connected"
+            return {"starting": f"starting: {cause}", "draining": "stopping", "stopped": "stopped"}[self.phase]
         if self.blocked:
             return "; ".join(f"{trouble.side}: {trouble.reason}: {trouble.detail}" for trouble in self.blocked)
         if not self.joined:

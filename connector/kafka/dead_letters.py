@@ -7,6 +7,7 @@ the topic's size limit is left out in steps; the last is a record that only poin
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from connector import __version__
 from connector.core.records import Reject, SourceRecord
 from connector.core.reject_queue import DeadLetter
 from connector.kafka import letter_format as names
+
+log = logging.getLogger("connector.kafka")
 
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 _KEY_BYTES_MAX = 4096
@@ -60,7 +63,7 @@ class DeadLetters:
         self.topic = topic
         self._group = group
         self._listener = listener
-        self._producer = Producer(dict(properties))
+        self._producer = Producer(dict(properties), logger=log)
         self._suspects: deque[_Suspect] = deque()  # refused for their size: each is tried alone
         self._failure: BaseException | None = None
         self.written = 0

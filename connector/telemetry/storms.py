@@ -17,6 +17,9 @@ WINDOW_SECONDS = 30.0
 KINDS_MAX = 1_000
 """Kinds kept apart at once. Beyond it, lines pass: messages are constants, so only a library could get there."""
 
+_LIBRDKAFKA = "%s [%s] %s"
+"""How confluent-kafka writes librdkafka's own log lines: facility, client, text."""
+
 _Kind: TypeAlias = tuple[str, int, str, str]
 
 
@@ -36,6 +39,13 @@ class _Window:
         self.count = 0
 
 
+def _message(record: logging.LogRecord) -> str:
+    """What is the same in all lines of a kind. librdkafka's are told apart by their facility, such as FAIL."""
+    if record.msg == _LIBRDKAFKA and isinstance(record.args, tuple) and record.args:
+        return f"{record.args[0]} of librdkafka"
+    return str(record.msg)
+
+
 class Storms:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -44,7 +54,7 @@ class Storms:
     def passes(self, record: logging.LogRecord) -> bool:
         """Whether the line goes out. One that opens a new window tells how many before it did not."""
         fields: Mapping[str, object] = getattr(record, "event_fields", {})
-        kind = (record.name, record.levelno, str(record.msg), str(fields.get("reason") or ""))
+        kind = (record.name, record.levelno, _message(record), str(fields.get("reason") or ""))
         now = self._clock()
         window = self._windows.get(kind)
         if window is None or now - window.started >= WINDOW_SECONDS:

@@ -55,6 +55,28 @@ def test_a_trouble_that_lets_events_flow_is_not_the_headline():
     assert headline(scenarios.job(NOW, troubles=(schema,)), None, MOMENT).state == "idle"
 
 
+def test_requests_that_fail_are_told_before_the_breaker_opens():
+    failing = BreakerState(reason="the endpoint answered 429", next_attempt=NOW + 4.0)
+    waiting = scenarios.job(NOW, partitions=scenarios.partitions(9, window=9), batches_waiting=1, breaker=failing)
+    head = headline(waiting, None, MOMENT)
+    assert (head.state, head.text) == ("waiting", "Requests fail and are tried again")
+    assert head.detail == "the endpoint answered 429. Next attempt in 4 s."
+
+
+def test_a_member_that_the_group_counts_as_gone_does_not_stand_by():
+    lost = Trouble("kafka", "partitions_lost", NOW - 30.0, "no word from the group's coordinator")
+    head = headline(scenarios.job(NOW, partitions=(), troubles=(lost,)), None, MOMENT)
+    assert (head.state, head.tone, head.since) == ("blocked", "bad", NOW - 30.0)
+    assert head.text == "Not delivering: the group counts this member as gone"
+
+
+def test_a_start_that_waits_says_for_what():
+    missing = Trouble("kafka", "not_ready", NOW - 5.0, "the dead-letter topic dlq is missing", stops_delivery=False)
+    starting = Snapshot(taken=NOW, troubles=(missing,))
+    assert headline(starting, None, MOMENT).detail == "the dead-letter topic dlq is missing"
+    assert starting.not_ready() == "starting: the dead-letter topic dlq is missing"
+
+
 def test_a_block_says_why_and_since_when():
     head = headline(scenarios.blocked(NOW, WALL_MS), None, MOMENT)
     assert head.text == "Not delivering: Airship refuses the token (401)"

@@ -247,6 +247,18 @@ def test_a_storm_that_has_ended_is_told_without_another_line():
     assert storms.ended() == []
 
 
+def test_lines_of_librdkafka_are_told_apart_by_their_facility():
+    storms = Storms(lambda: 0.0)
+
+    def line(facility: str) -> logging.LogRecord:
+        values = (facility, "consumer-1", "text of this moment")
+        return logging.LogRecord("connector.kafka", logging.ERROR, "", 0, "%s [%s] %s", values, None)
+
+    assert [storms.passes(line("FAIL")) for _ in range(9)].count(True) == LINES_MAX
+    assert storms.passes(line("SESSTMOUT")), "a refused connection hides no other trouble"
+    assert [storm.message for storm in storms.ended(everything=True)] == ["FAIL of librdkafka"]
+
+
 def test_a_storm_for_one_reason_does_not_hide_another(log: Log):
     for _ in range(20):
         EventLog("loop").warning("records rejected", reason="not_json")
