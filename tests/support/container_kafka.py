@@ -10,7 +10,7 @@ from docker.errors import DockerException  # type: ignore[import-untyped]
 from requests.exceptions import RequestException
 
 from tests.support.broker import TEST_SETTINGS, Broker, serves
-from tests.support.docker_engine import first_line, require_engine, require_image
+from tests.support.docker_engine import require_engine, require_image
 from tests.support.parts import PartUnavailableError
 from tests.support.processes import ChildFailedError, free_port, wait_until
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 IMAGE = "apache/kafka:4.3.1"
 _START_SECONDS = 90.0
+_LOG_LINES = 20
 _CLIENT_PORT = 9092
 
 
@@ -39,7 +40,7 @@ class ContainerKafka(Broker):
             self._wait_until_ready()
         except (DockerException, RequestException, ChildFailedError) as error:
             self._container.stop()
-            raise PartUnavailableError(f"the container of {image} did not start: {first_line(error)}") from error
+            raise PartUnavailableError(f"the container of {image} did not start: {error}") from error
         self.description = f"Apache Kafka in a container of {image} at {self.bootstrap_servers}"
 
     def _prepare(self, settings: Mapping[str, str]) -> DockerContainer:
@@ -98,7 +99,20 @@ class ContainerKafka(Broker):
         self._container.stop()
 
     def _wait_until_ready(self) -> None:
-        wait_until(lambda: serves(self.bootstrap_servers), _START_SECONDS, f"{self._image} serves")
+        try:
+            wait_until(self._serves, _START_SECONDS, f"{self._image} serves")
+        except ChildFailedError as error:
+            raise ChildFailedError(f"{error}; the end of its output:\n{self._output()}") from error
+
+    def _serves(self) -> bool:
+        container = self._container.get_wrapped_container()
+        container.reload()
+        if container.status != "running":
+            raise ChildFailedError(f"the container is {container.status}")
+        return serves(self.bootstrap_servers)
+
+    def _output(self) -> str:
+        return self._container.get_wrapped_container().logs(tail=_LOG_LINES).decode(errors="replace")
 
 
 def _variable(setting: str) -> str:
