@@ -11,7 +11,6 @@ from typing import NamedTuple
 from connector.airship.addresses import Address, endpoint_address, find_proxy, token_address
 from connector.airship.auth import Credentials, RenewedToken, StaticToken, TokenFile
 from connector.airship.client import HttpClient
-from connector.airship.oauth import TokenRequest
 from connector.airship.tls import client_context
 from connector.errors import SettingsError
 from connector.http_thread import HttpThread
@@ -74,6 +73,9 @@ def _credentials(settings: AirshipSettings, app_key: str, http: HttpThread) -> t
     assert auth.oauth is not None
     token_url = token_address(settings)
     client = _client(settings, token_url, http)
+    # Signing needs libraries that take a tenth of the time to the first event: only who uses them loads them.
+    from connector.airship.oauth import TokenRequest
+
     request = TokenRequest(
         auth.oauth,
         app_key=app_key,
