@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 import docker  # type: ignore[import-untyped]
+from docker.errors import NotFound  # type: ignore[import-untyped]
 
 from tests.support.processes import wait_until
 
@@ -58,6 +60,10 @@ class Containers:
         """The exit code and the output."""
         container = self.start(*arguments, **options)
         return container.wait(seconds), container.output()
+
+    def adopt(self, name: str) -> None:
+        """To be removed at the end, too, although a command started it."""
+        self._started.append(Container(self._engine.containers.get(name)))
 
     def _remove_left_behind(self) -> None:
         """Of runs that were killed."""
@@ -109,4 +115,5 @@ class Container:
         return code
 
     def remove(self) -> None:
-        self._container.remove(force=True)
+        with suppress(NotFound):  # one that a command started with --rm
+            self._container.remove(force=True)
