@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Set
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -103,7 +104,7 @@ class _Start(_Instant):
 @click.option(
     "--only", type=click.Choice(("event", "skip", "reject")), multiple=True, help="Show these alone; all are counted."
 )
-@click.option("--show-message", is_flag=True, help="Show each message's decoded value, not only of skips and rejects.")
+@click.option("--show-message", is_flag=True, help="Show each message, with key and headers; of events, too.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
 @click.option("--fail-on-reject", is_flag=True, help="End with 3 if a message would be rejected.")
 def preview_command(
@@ -196,6 +197,8 @@ def _json_lines() -> Show:
 def _screen(settings: Settings, judge: Judge, *, show_message: bool) -> Show:
     from connector.preview.screen import Screen
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a locale that lacks a letter ends no preview
     share_max = settings.dead_letters.rejects_share_max
     return Screen(sys.stdout, judge.decoded, share_max, show_message=show_message)
 

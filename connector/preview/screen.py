@@ -59,8 +59,10 @@ class Screen:
         head = Text().append(f"{judged.outcome:<6}", _STYLES[judged.outcome])
         head.append(f"  {safe(_place(record))}", "bold").append(f"  {safe(_why(judged))}")
         self._line(head, 0)
+        if self._show_message:
+            self._metadata(record, judged)
         if self._show_message or judged.outcome != "event":
-            self._line(Text().append("message: ", "dim").append(self._message_text(record)))
+            self._fact("message", self._message_text(record))
         for fault in judged.faults:
             told = Text(safe(str(fault)))
             told.stylize("bold", 0, len(safe(fault.field or "event")))
@@ -85,6 +87,17 @@ class Screen:
             limit = f"{self._rejects_share_max:.1%}".replace(".0%", "%")
             note = f"More than {limit} rejected (dead_letters.rejects_share_max): with so many the job stops and waits."
             self._line(Text(note, "yellow"), 0)
+
+    def _metadata(self, record: SourceRecord, judged: Judgement) -> None:
+        if (key := record.key()) is not None:
+            self._fact("key", message_text(key, None))
+        for name, content in record.headers() or ():
+            self._fact(f"header {safe(name)}", "null" if content is None else message_text(content, None))
+        if judged.ordering_key and judged.ordering_key != key:
+            self._fact("ordering key", message_text(judged.ordering_key, None))
+
+    def _fact(self, name: str, text: str) -> None:
+        self._line(Text().append(f"{name}: ", "dim").append(text))
 
     def _message_text(self, record: SourceRecord) -> str:
         try:

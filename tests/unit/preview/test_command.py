@@ -251,6 +251,19 @@ def test_standard_input_and_a_reader_that_has_enough(tmp_path: Path) -> None:
         assert b"Exception" not in cut.stderr
 
 
+def test_a_locale_that_lacks_a_letter(tmp_path: Path) -> None:
+    (tmp_path / "connector.yaml").write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")
+    command = [sys.executable, "-m", "connector", "preview", "-c", str(tmp_path / "connector.yaml"), "--file", "-"]
+    environ = os.environ | {"PYTHONIOENCODING": "ascii"}
+    content = '{"id": "é"}\n'.encode()
+    for arguments, said in (([], b'"named_user_id": "\\xe9"'), (["--json"], '"named_user_id":"é"'.encode())):
+        done = subprocess.run(
+            [*command, *arguments], input=content, capture_output=True, timeout=60, check=False, env=environ
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert said in done.stdout
+
+
 def test_the_start_does_not_pay_for_what_a_file_does_not_need(tmp_path: Path) -> None:
     (tmp_path / "connector.yaml").write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")
     (tmp_path / "m.jsonl").write_text('{"id": "u"}', encoding="utf-8")

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +18,7 @@ from connector.core.records import Fault, Reject
 from connector.decode.decoder import Decoded
 from connector.preview.json_lines import JsonLines
 from connector.preview.judge import Judgement
-from connector.preview.records import FileRecord
+from connector.preview.records import FileRecord, Headers
 from connector.preview.screen import Screen, message_text, safe
 from connector.preview.tally import OTHER_FIELDS, RejectKind, Tally
 from tests.unit.mapping.records import StoredRecord
@@ -124,6 +125,22 @@ def test_the_decoded_value_is_shown_where_it_is_asked_for() -> None:
         [(record, EVENT)], show_message=True, decoded={"total": Decimal("1.10")}
     )
     assert "message" not in shown([(record, EVENT)], decoded={"total": 1}).partition("\n\n")[0]
+
+
+def test_key_headers_and_another_ordering_key_stand_with_the_message() -> None:
+    headers: Headers = [("type", b"paid"), ("type", None), ("id", b"\x00\x01")]
+    record = replace(of_line(1, b"{}"), key_bytes=b"c-7", header_list=headers)
+    text = shown([(record, replace(EVENT, ordering_key=b"shop-1"))], show_message=True)
+    assert text.splitlines()[1:7] == [
+        "  key: c-7",
+        "  header type: paid",
+        "  header type: null",
+        "  header id: 00 01",
+        "  ordering key: shop-1",
+        "  message: {}",
+    ]
+    assert "ordering key" not in shown([(record, replace(EVENT, ordering_key=b"c-7"))], show_message=True)
+    assert "c-7" not in shown([(record, FILTERED)])
 
 
 @pytest.mark.parametrize("width", [80, 40])
