@@ -52,14 +52,13 @@ def list_command(
     Nothing is committed and no group is joined. Counted is what was there at the start.
     """
     from connector.cli.dlq_view import Progress, show_sums
+    from connector.dlq.letter import Letter
     from connector.dlq.sums import Sums
 
     _, topic = open_dead_letters(config, dead_letter_topic)
     selection = selection_of(filters)
     sums, ledger = Sums(), topic.ledger()
     with topic.read() as reader, Progress("reading", reader.records_left) as progress:
-        from connector.dlq.letter import Letter
-
         for chunk in reader.chunks():
             for record in chunk:
                 letter = Letter(record)

@@ -83,7 +83,7 @@ class LetterSource:
         """Marks what is settled, in a transaction that this waits for. Raises StartError when that is refused."""
         marks = [Position(item.partition.name.partition, offset) for item in plan for offset in self._settled(item)]
         if marks:
-            self._producer.send([], self._choosing.ledger, marks)
+            self._producer.mark(self._choosing.ledger, marks)
             for partition, offset in marks:
                 del self._open[partition][offset]
             self.settled += len(marks)

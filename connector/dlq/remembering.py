@@ -7,11 +7,13 @@ mark.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Message as KafkaMessage
 
-from connector.core.records import SourceRecord
+from connector.dlq.choosing import Chosen
 from connector.dlq.facts import Headers
 from connector.dlq.ledger import Ledger, ledger_topic
 from connector.dlq.letter import Position
@@ -24,6 +26,8 @@ _TRANSACTION_MS = 15_000
 wait behind it, unless another replay begins, which ends it at once."""
 _ANSWER_SECONDS = 20.0
 _ASK_SECONDS = 10.0
+PARTITION_UA = -1
+"""No partition is named: librdkafka's partitioner takes one."""
 _FENCED = {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED}
 
 
@@ -45,6 +49,7 @@ class RememberingProducer:
         self._id = transactional_id(settings.kafka.group_id, dead_letter_topic)
         self._producer = Producer(
             {
+                "partitioner": "murmur2_random",
                 **properties,
                 "transactional.id": self._id,
                 "transaction.timeout.ms": _TRANSACTION_MS,
@@ -67,25 +72,45 @@ class RememberingProducer:
             self._partitions[topic] = 0 if found.error is not None else len(found.partitions)
         return self._partitions[topic]
 
-    def send(self, messages: Iterable[tuple[SourceRecord, Headers]], ledger: Ledger, marks: Iterable[Position]) -> None:
-        """One transaction: the messages to the topics and partitions that they name, and the marks.
+    def send(self, messages: Iterable[tuple[Chosen, Headers]], ledger: Ledger) -> None:
+        """The messages, to the topics and partitions that they came from, and their marks.
 
-        A partition that its topic has not got is chosen by the key, as Java's clients do.
+        Where the topic has not got the partition any more the key chooses one, as it does with Java's clients.
         """
+        with self._transaction():
+            for (letter, message), headers in messages:
+                known = 0 <= message.partition() < self.partitions_of(message.topic())
+                partition = message.partition() if known else PARTITION_UA
+                about = f"letter {letter.position} to {message.topic()}"
+                self._produce(message.topic(), message.key(), message.value(), headers, partition, about)
+                ledger.mark([letter.position])
+            self._write_marks(ledger)
+
+    def mark(self, ledger: Ledger, positions: Iterable[Position]) -> None:
+        with self._transaction():
+            ledger.mark(positions)
+            self._write_marks(ledger)
+
+    def _write_marks(self, ledger: Ledger) -> None:
+        for key, value in ledger.take_changes():
+            self._produce(self._ledger_topic, key, value, [], PARTITION_UA, f"marks to {self._ledger_topic}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         try:
             self._producer.begin_transaction()
-            for message, headers in messages:
-                partition = message.partition()
-                known = 0 <= partition < self.partitions_of(message.topic())
-                self._produce(message.topic(), message.key(), message.value(), headers, partition if known else -1)
-            ledger.mark(marks)
-            for key, value in ledger.take_changes():
-                self._produce(self._ledger_topic, key, value, [], -1)
+            yield
             self._producer.commit_transaction(_ANSWER_SECONDS)
         except KafkaException as error:
             raise self._trouble(error) from error
 
-    def _produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, partition: int) -> None:
+    def _produce(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, partition: int, about: str
+    ) -> None:
+        def reported(error: KafkaError | None, _message: KafkaMessage) -> None:
+            if error is not None and error.code() != KafkaError._PURGE_QUEUE and self._refusal is None:
+                self._refusal = f"{about}: {error.str()}"
+
         while True:
             try:
                 self._producer.produce(
@@ -93,18 +118,14 @@ class RememberingProducer:
                     value,
                     key,
                     partition,
-                    on_delivery=self._reported,
+                    on_delivery=reported,
                     headers=headers,  # type: ignore[arg-type]  # a list is invariant, and this one is read only
                 )
             except BufferError:
-                self._producer.poll(0.1)
+                self._producer.poll(0.1)  # it ends at the latest when the messages in the queue time out
             else:
                 self._producer.poll(0)
                 return
-
-    def _reported(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None and error.code() != KafkaError._PURGE_QUEUE and self._refusal is None:
-            self._refusal = f"{message.topic()}: {error.str()}"
 
     def _trouble(self, error: KafkaException) -> StartError:
         fault = error.args[0]

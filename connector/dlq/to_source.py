@@ -46,11 +46,7 @@ def replay_to_source(
         if stopped():
             return
         if batch:
-            producer.send(
-                [(chosen.message, headers_for_source(chosen)) for chosen in batch],
-                choosing.ledger,
-                [chosen.letter.position for chosen in batch],
-            )
+            producer.send([(chosen, headers_for_source(chosen)) for chosen in batch], choosing.ledger)
             choosing.account.replayed += len(batch)
         on_progress()
 

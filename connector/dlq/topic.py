@@ -8,7 +8,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from connector.app import dead_letter_topic
+from connector.app import dead_letter_topic, is_subscribed
 from connector.core.records import SourceRecord
 from connector.dlq.ledger import Ledger, ledger_topic
 from connector.dlq.letter import Letter
@@ -84,6 +84,9 @@ class DeadLetterTopic:
 
     def create_ledger(self) -> None:
         """One partition, compacted, so nothing in it expires. Raises StartError with the command that makes it."""
+        if is_subscribed(self._settings, self.ledger_topic):
+            found = f"a pattern reads {self.ledger_topic} as well, which remembers what was replayed"
+            raise SettingsError([f"routes: {found}; expected patterns that do not match it"])
         if self.has_ledger:
             return
         new = NewTopic(self.ledger_topic, num_partitions=1, config={"cleanup.policy": "compact"})

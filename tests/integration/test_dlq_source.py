@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections import defaultdict
@@ -291,3 +292,40 @@ def test_without_the_right_to_make_its_memory_it_sends_nothing(
     told = dlq_for(broker, dead, tmp_path, capsys, orders)("replay", "--to", "source", code=1)
     assert "which remembers what was replayed, is missing and could not be created" in told
     assert read_to_end(broker.bootstrap_servers, orders) == []
+
+
+def test_a_message_that_its_topic_does_not_take_any_more_is_named_and_nothing_of_its_batch_is_sent(
+    broker: Broker, topics: Topics, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead, orders = topics.create("dead", 1), topics.create("orders", 1, {"max.message.bytes": "3000"})
+    long = json.loads(custom_event(1))
+    long["body"]["properties"] = {f"p{n}": os.urandom(50).hex() for n in range(100)}
+    produce(broker.bootstrap_servers, dead, [letter(0, orders), letter(1, orders, value=json.dumps(long).encode())])
+    dlq = dlq_for(broker, dead, tmp_path, capsys, orders)
+    assert f"letter 0:1 to {orders}: " in dlq("replay", "--to", "source", "--rate", "1", code=1)
+    assert len(read_to_end(broker.bootstrap_servers, orders)) == 1
+    assert dlq.json("list")["replayed"] == 1
+
+
+def test_a_topic_that_lost_partitions_gets_its_messages_by_their_keys(
+    broker: Broker, topics: Topics, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead, orders = topics.create("dead", 1), topics.create("orders", 3)
+    produce(broker.bootstrap_servers, dead, [letter(n, orders, partition=9) for n in range(40)])
+    dlq = dlq_for(broker, dead, tmp_path, capsys, orders)
+    assert dlq.json("replay", "--to", "source")["replayed"] == 40
+    places = defaultdict(set)
+    for message in read_to_end(broker.bootstrap_servers, orders):
+        places[message.key()].add(message.partition())
+    assert len(places) == 5
+    assert all(len(partitions) == 1 for partitions in places.values())
+
+
+def test_the_memory_must_not_be_read_as_a_topic_of_messages(
+    broker: Broker, topics: Topics, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead = topics.create("dead", 1)
+    dlq = dlq_for(broker, dead, tmp_path, capsys)
+    dlq.settings["routes"] = [{"topics_pattern": ".*replayed", "format": "json"}]
+    dlq.write()
+    assert f"a pattern reads {dead}.replayed as well" in dlq("replay", "--to", "source", code=2)
