@@ -87,7 +87,7 @@ SCHEMA = {
 }  # fmt: skip
 VALUE = {
     "total": "12.50", "tax": 0.125, "at": "2024-06-01T11:00:00+02:00", "seen": 1_717_239_600_123_456,
-    "day": "2024-06-01", "raw": "AP8=", "note": "text", "kind": "B", "rate": 1.5, "what": {"q": 0.1},
+    "day": "2024-06-01", "raw": "AP8=", "note": "a text", "kind": "B", "rate": 1.5, "what": {"q": 0.1},
     "more": {"a": "1.000"},
 }  # fmt: skip
 
