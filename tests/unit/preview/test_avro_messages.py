@@ -79,7 +79,8 @@ SCHEMA = {
         {"name": "kind", "type": {"type": "enum", "name": "K", "symbols": ["A", "B"]}},
         {"name": "rate", "type": ["null", "double"]},
         {"name": "what", "type": ["null",
-            {"type": "record", "name": "P", "fields": [{"name": "p", "type": ["null", "D"]}]},
+            {"type": "record", "name": "P", "fields": [
+                {"name": "p", "type": ["null", "D"]}, {"name": "z", "type": ["null", "string"], "default": None}]},
             {"type": "record", "name": "Q", "fields": [{"name": "q", "type": "float"}]},
             {"type": "array", "items": "D"}]},
         {"name": "more", "type": {"type": "map", "values": "D"}, "default": {}},
@@ -117,7 +118,11 @@ def test_json_is_written_with_the_schema_that_stands_beside_it(tmp_path: Path) -
         "total": Decimal("12.50"), "tax": Decimal("0.125"), "other": None, "at": "2024-06-01T09:00:00Z",
         "seen": "2024-06-01T11:00:00.123456Z", "what": {"q": 0.1}, "more": {"a": Decimal("1.000")},
     }  # fmt: skip
-    assert (second["what"], second["tax"], second["total"]) == ({"p": Decimal("2.000")}, None, Decimal("-3.00"))
+    assert (second["what"], second["tax"], second["total"]) == (
+        {"p": Decimal("2.000"), "z": None},
+        None,
+        Decimal("-3.00"),
+    )
     assert (third["what"], third["at"]) == ([Decimal("1.500"), Decimal("2.000")], "1970-01-01T00:00:00.005Z")
     assert third["seen"] == "2024-06-01T09:00:00Z"
     assert records[3].value() is None
