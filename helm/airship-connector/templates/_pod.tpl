@@ -113,16 +113,6 @@ no `kubectl describe`, no /proc/PID/environ and no child's environment.
 {{ dict "items" $items | toJson }}
 {{- end }}
 
-{{/* `kafka.properties.sasl.password` is the file `kafka__properties__sasl.password`. */}}
-{{- define "airship-connector.secretFile" -}}
-{{- $match := regexFind "^(kafka|dead_letters)[.]properties[.]" . -}}
-{{- if $match -}}
-{{ replace "." "__" $match }}{{ trimPrefix $match . }}
-{{- else -}}
-{{ replace "." "__" . }}
-{{- end }}
-{{- end }}
-
 {{/*
 What the directory of secrets is made of, as JSON {"sources": [...]}. Before a release a secret may be missing: that it
 is, the program says better than a pod that does not start; and what the release itself makes has a stand-in.
@@ -141,13 +131,13 @@ is, the program says better than a pod that does not start; and what the release
 {{- $sources = append $sources (dict "secret" $secret) -}}
 {{- end -}}
 {{- range $values.secretSettings -}}
-{{- $item := dict "key" .key "path" (include "airship-connector.secretFile" .setting) -}}
+{{- $item := dict "key" .key "path" (replace "." "__" .setting) -}}
 {{- $secret := dict "name" .secretName "items" (list $item) -}}
 {{- if $settings }}{{ $_ := set $secret "optional" true }}{{ end -}}
 {{- $sources = append $sources (dict "secret" $secret) -}}
 {{- end -}}
 {{- if and $values.strimzi.enabled (eq $values.strimzi.user.authentication "scram-sha-512") (not $settings) -}}
-{{- $item := dict "key" "password" "path" "kafka__properties__sasl.password" -}}
+{{- $item := dict "key" "password" "path" "kafka__properties__sasl__password" -}}
 {{- $secret := dict "name" (include "airship-connector.strimzi.user" .root) "items" (list $item) -}}
 {{- $sources = append $sources (dict "secret" $secret) -}}
 {{- end -}}
