@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from connector.errors import StartError
+from connector.kafka import topic_reader
 from tests.integration.dead_letters import Dlq, letter
 from tests.integration.events import custom_event
 from tests.support.broker import Broker
@@ -215,3 +218,23 @@ def test_letters_of_other_programs_are_read(
         "(not told)": 2,
     }
     assert sums["by_topic"] == {"orders": 2, "(not told)": 2}
+
+
+@pytest.mark.broker_can("freeze")
+def test_a_broker_that_stands_still_ends_a_listing_in_bounded_time(
+    broker: Broker, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topic_reader, "_SILENCE_SECONDS", 2.0)
+    dead = topics.create("dead", 1)
+    produce(broker.bootstrap_servers, dead, [letter(n, "orders", value=b"x" * 100_000) for n in range(200)])
+    with topic_reader.TopicReader({"bootstrap.servers": broker.bootstrap_servers}, dead, "shop") as reader:
+        chunks = reader.chunks()
+        while not next(chunks):
+            pass
+        broker.freeze()
+        started = time.monotonic()
+        with pytest.raises(StartError, match=r"nothing came for 2 s, and [0-9]+ records are still to be read"):
+            for _ in chunks:
+                pass
+        assert time.monotonic() - started < 20
+        broker.thaw()
