@@ -241,6 +241,8 @@ class App:
         if now >= self._publish_at:
             self._publish_at = now + _PUBLISH_SECONDS
             self._topics.take_ends(self.loop.engine.partitions)
+            if len(self._topics.ends) < len(self.loop.engine.partitions):
+                self._ends_at = now  # some were assigned just now
             self.loop.engine.pacing.budget_share = self._share_of_the_group()
             self._publish("running")
 

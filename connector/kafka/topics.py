@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
@@ -69,10 +69,16 @@ class Topics:
 
     def take_ends(self, held: Collection[TopicPartition]) -> None:
         """Takes answers that are there, and forgets the ends of partitions that are not `held`."""
+        unanswered: set[str] = set()
         for name, future in list(self._asked.items()):
             if future.done():
                 del self._asked[name]
                 if future.exception() is None:
                     self.ends[name] = NextOffset(future.result().offset)
+                else:
+                    unanswered.add(name.topic)
+        if unanswered:
+            # Nothing else makes this client look for a new leader: FENCED_LEADER_EPOCH was answered for ever.
+            self._admin.describe_topics(TopicCollection(list(unanswered)), request_timeout=_ASK_SECONDS)
         for name in [name for name in self.ends if name not in held]:
             del self.ends[name]
