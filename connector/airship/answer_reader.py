@@ -72,7 +72,7 @@ class AnswerReader:
         assert self.progress == "complete"
         return HttpAnswer(
             status=self._status,
-            body=_decoded(b"".join(self._body), self._kept.get(b"content-encoding")),
+            body=_decoded(bytes(self._body), self._kept.get(b"content-encoding")),
             retry_after=self._text(b"retry-after"),
             date=self._text(b"date"),
             www_authenticate=self._text(b"www-authenticate"),
@@ -112,9 +112,8 @@ class AnswerReader:
     def on_body(self, body: bytes) -> None:
         if self.progress != "reading":
             return
-        room = BODY_BYTES_MAX - self._body_bytes
-        self._body.append(body[:room])
-        self._body_bytes += min(len(body), room)
+        room = BODY_BYTES_MAX - len(self._body)
+        self._body += body[:room]  # one buffer: a body may come in chunks of one byte
         if len(body) > room:
             self.reusable = False  # the rest of the body is not read
             self.progress = "complete"
@@ -151,8 +150,7 @@ class AnswerReader:
         self._head_complete = False
         self._until_end = True
         self._kept: dict[bytes, bytes] = {}
-        self._body: list[bytes] = []
-        self._body_bytes = 0
+        self._body = bytearray()
 
     def _text(self, name: bytes) -> str | None:
         value = self._kept.get(name)
