@@ -13,10 +13,10 @@ from tests.support.docker_engine import require_image
 from tests.support.parts import PartUnavailableError
 
 DEFAULT_BASE = "python:3.13-slim-bookworm"
-DEBIAN_BASE = "airship-connector-tests/debian-python:1"
-BARE_BASE = "airship-connector-tests/bare-python:1"
+_SUITE = "trixie"  # its Python is the default base's, 3.13
+DEBIAN_BASE = f"airship-connector-tests/debian-python:{_SUITE}"
+BARE_BASE = "airship-connector-tests/bare-python:built"
 
-_SUITE = "bookworm"
 _PACKAGES = "python3,python3-venv,ca-certificates"
 _DEBOOTSTRAP_SECONDS = 900
 _IMPORT_SECONDS = 120
