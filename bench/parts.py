@@ -39,7 +39,7 @@ def run_latency(stage: Stage, options: Options) -> None:
 
 
 def run_wall(stage: Stage, options: Options) -> None:
-    found = wall.measure_all(stage, (2.0, 8.0) if options.quick else (3.0, 15.0), options.repetitions, tell)
+    found = wall.measure_all(stage, (2.0, 8.0) if options.quick else (3.0, 10.0), options.repetitions, tell)
     _show(wall.wall_table(found))
     if options.record:
         record("wall", wall.figures(found), stage.descriptions)

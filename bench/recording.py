@@ -53,7 +53,7 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
         "connector": _revision(),
-        "nice": os.nice(0),
+        "scheduling": {os.SCHED_RR: "real-time", os.SCHED_OTHER: "ordinary"}.get(os.sched_getscheduler(0), "other"),
         "load_average_at_the_end": [round(load, 1) for load in os.getloadavg()],
     }
 
