@@ -97,11 +97,12 @@ def replay_command(
 def _dry_run(settings: Settings, topic: DeadLetterTopic, rules: Rules, *, each: bool, as_json: bool) -> None:
     from connector.cli.dlq_view import Progress, show_chosen, show_plan
     from connector.dlq.choosing import Choosing
+    from connector.dlq.memory import ReplayMemory
     from connector.preview.judge import Judge
 
     ledger = topic.ledger()
-    with Judge(settings) as judge, topic.read() as reader, Progress("judging", reader.records_left) as progress:
-        choosing = Choosing(rules, ledger, judge, time.time, topic)
+    with Judge(settings) as judge, topic.read_on() as reader, Progress("judging", reader.records_left) as progress:
+        choosing = Choosing(rules, ReplayMemory(ledger, reader), judge, time.time, topic)
         for chunk in reader.chunks():
             chosen = choosing.choose(chunk)
             if each:
@@ -120,6 +121,7 @@ def _replay(
     from connector.app import StopSignals
     from connector.cli.dlq_view import show_outcome
     from connector.dlq.choosing import Choosing
+    from connector.dlq.memory import ReplayMemory
     from connector.dlq.remembering import RememberingProducer
     from connector.preview.judge import Judge
     from connector.telemetry import logs
@@ -130,9 +132,9 @@ def _replay(
     level: Literal["warning", "error"] = "error" if sys.stderr.isatty() else "warning"
     lines = logs.configure(logs.form(settings.log), level, secrets=secrets_of(settings))
     try:
-        with Judge(settings) as judge, topic.read() as reader, StopSignals() as stop:
-            producer = RememberingProducer(settings, topic.topic)
-            choosing = Choosing(rules, topic.ledger(), judge, time.time, topic)
+        producer = RememberingProducer(settings, topic.topic)
+        with Judge(settings) as judge, topic.read_on() as reader, StopSignals() as stop:
+            choosing = Choosing(rules, ReplayMemory(topic.ledger(), reader), judge, time.time, topic)
             try:
                 _send(settings, reader, choosing, producer, target, rate, stop)
             finally:

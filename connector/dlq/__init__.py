@@ -6,6 +6,7 @@ topic.py       the dead-letter topic and its ledger on a cluster
 selection.py   the filters
 sums.py        the counts of `list`
 ledger.py      which letters were replayed: a compacted topic beside the dead letters
+memory.py      the ledger of one replay, and from where on letters are left
 choosing.py    which letters a replay takes, and why not the others
 to_source.py   replay to the topic that the message came from
 to_airship.py  replay to the endpoint, by the engine of `run`

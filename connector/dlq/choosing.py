@@ -6,15 +6,16 @@ Looks at one letter at a time, in order. Takes one whose message the settings wo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from connector.core.records import SourceRecord
-from connector.dlq.ledger import Ledger
 from connector.dlq.letter import Letter, Message
+from connector.dlq.memory import ReplayMemory
 from connector.dlq.selection import Selection
 from connector.dlq.topic import DeadLetterTopic
+from connector.errors import RegistryUnavailable
 from connector.preview.judge import Judge
 
 Why: TypeAlias = Literal[
@@ -93,40 +94,52 @@ class Choosing:
     def __init__(
         self,
         rules: Rules,
-        ledger: Ledger,
+        memory: ReplayMemory,
         judge: Judge,
         clock: Callable[[], float],
         topic: DeadLetterTopic,
     ) -> None:
         self._rules = rules
-        self.ledger = ledger
+        self.memory = memory
         self._judge = judge
         self._clock = clock
         self._topic = topic
         self.account = Account()
 
-    def choose(self, records: Iterable[SourceRecord]) -> list[Chosen]:
-        """Raises RegistryUnavailable: what cannot be judged is neither taken nor left."""
+    def choose(self, records: Sequence[SourceRecord]) -> list[Chosen]:
+        """Raises RegistryUnavailable: what cannot be judged is left for the next replay."""
         chosen = []
-        for record in records:
+        for place, record in enumerate(records):
             letter = Letter(record)
-            if not self._rules.selection.matches(letter):
-                self.account.not_matching += 1
-            else:
+            try:
                 judged = self._judged(letter)
-                if isinstance(judged, Message):
-                    self.account.selected += 1
-                    self.account.topics[judged.topic()] += 1
-                    chosen.append(Chosen(letter, judged))
-                else:
-                    self.account.skipped[judged] += 1
+            except RegistryUnavailable:
+                for unread in records[place:]:
+                    self.memory.left(Letter(unread).position)
+                raise
             self.account.read += 1
+            if isinstance(judged, Message):
+                self.account.selected += 1
+                self.account.topics[judged.topic()] += 1
+                self.memory.chose(letter.position)
+                chosen.append(Chosen(letter, judged))
+            elif judged != "replayed_before":
+                self.memory.left(letter.position)
         return chosen
 
-    def _judged(self, letter: Letter) -> Message | Why:
-        """The message to send, or why it is left."""
+    def _judged(self, letter: Letter) -> Message | Why | None:
+        """The message to send, or why it is left; None: it does not match the filters."""
+        if not self._rules.selection.matches(letter):
+            self.account.not_matching += 1
+            return None
+        found = self._message(letter)
+        if not isinstance(found, Message):
+            self.account.skipped[found] += 1
+        return found
+
+    def _message(self, letter: Letter) -> Message | Why:
         rules, facts = self._rules, letter.facts
-        if letter.position in self.ledger:
+        if letter.position in self.memory.ledger:
             return "replayed_before"
         if (
             not rules.selection.groups

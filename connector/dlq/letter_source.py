@@ -1,7 +1,7 @@
 """What the loop reads in a replay to the endpoint: the chosen letters, and marks in the place of commits.
 
-Owns which chosen letters are not settled yet. A letter is marked when the engine's plan says that it is settled: by a
-200, or by the report of the dead letter that its second refusal became.
+A letter is marked when the engine's plan says that it is settled: by a 200, or by the report of the dead letter that
+its second refusal became.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class LetterSource:
     ) -> None:
         self._reader = reader
         self._choosing = choosing
+        self._memory = choosing.memory
         self._producer = producer
         self._listener = listener
-        self._open: dict[int, dict[int, None]] = {partition: {} for partition in reader.ends}
         self.failure: RegistryUnavailable | None = None
         """Why nothing more is read: letters cannot be judged. What is in flight can still be settled."""
         self.settled = 0
@@ -51,7 +51,6 @@ class LetterSource:
         for chosen in self._choose(count, seconds):
             name = TopicPartition(self._reader.topic, chosen.letter.position.partition)
             if holder_of(name) is not None:
-                self._open[name.partition][chosen.letter.position.offset] = None
                 runs.setdefault(name, []).append(Again(chosen))
         return list(runs.items())
 
@@ -82,10 +81,8 @@ class LetterSource:
     def commit(self, plan: list[CommitItem]) -> None:
         """Marks what is settled, in a transaction that this waits for. Raises StartError when that is refused."""
         marks = [Position(item.partition.name.partition, offset) for item in plan for offset in self._settled(item)]
-        if marks:
-            self._producer.mark(self._choosing.ledger, marks)
-            for partition, offset in marks:
-                del self._open[partition][offset]
+        if marks or self._memory.has_moved:
+            self._producer.settle(self._memory, marks)
             self.settled += len(marks)
         self._listener.commit_answered(CommitAnswer(plan, [], membership_lost=False, metadata_refused=False))
 
@@ -97,7 +94,7 @@ class LetterSource:
             place = bisect_right(starts, offset) - 1
             return place >= 0 and offset < ahead[place].end
 
-        offsets = self._open[item.partition.name.partition]
+        offsets = self._memory.open_in(item.partition.name.partition)
         return [offset for offset in offsets if offset < item.position or beyond(offset)]
 
     def ask_commit(self) -> None:

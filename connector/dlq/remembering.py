@@ -7,16 +7,18 @@ mark.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from connector.dlq.choosing import Chosen
 from connector.dlq.facts import Headers
-from connector.dlq.ledger import Ledger, ledger_topic
+from connector.dlq.ledger import ledger_topic
 from connector.dlq.letter import Position
+from connector.dlq.memory import ReplayMemory
 from connector.errors import StartError
 from connector.kafka.properties import producer_properties
 from connector.settings import Settings
@@ -72,7 +74,7 @@ class RememberingProducer:
             self._partitions[topic] = 0 if found.error is not None else len(found.partitions)
         return self._partitions[topic]
 
-    def send(self, messages: Iterable[tuple[Chosen, Headers]], ledger: Ledger) -> None:
+    def send(self, messages: Sequence[tuple[Chosen, Headers]], memory: ReplayMemory) -> None:
         """The messages, to the topics and partitions that they came from, and their marks.
 
         Where the topic has not got the partition any more the key chooses one, as it does with Java's clients.
@@ -83,17 +85,21 @@ class RememberingProducer:
                 partition = message.partition() if known else PARTITION_UA
                 about = f"letter {letter.position} to {message.topic()}"
                 self._produce(message.topic(), message.key(), message.value(), headers, partition, about)
-                ledger.mark([letter.position])
-            self._write_marks(ledger)
+            memory.settle(chosen.letter.position for chosen, _ in messages)
+            self._write(memory)
 
-    def mark(self, ledger: Ledger, positions: Iterable[Position]) -> None:
+    def settle(self, memory: ReplayMemory, positions: Iterable[Position]) -> None:
+        """Marks alone: these were sent otherwise. Without any it writes how far the group has come."""
         with self._transaction():
-            ledger.mark(positions)
-            self._write_marks(ledger)
+            memory.settle(positions)
+            self._write(memory)
 
-    def _write_marks(self, ledger: Ledger) -> None:
-        for key, value in ledger.take_changes():
+    def _write(self, memory: ReplayMemory) -> None:
+        for key, value in memory.ledger.take_changes():
             self._produce(self._ledger_topic, key, value, [], PARTITION_UA, f"marks to {self._ledger_topic}")
+        moved = [KafkaTopicPartition(memory.reader.topic, p, offset) for p, offset in memory.moved().items()]
+        if moved:
+            self._producer.send_offsets_to_transaction(moved, memory.reader.group_metadata, _ANSWER_SECONDS)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

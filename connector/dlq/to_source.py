@@ -46,9 +46,11 @@ def replay_to_source(
         if stopped():
             return
         if batch:
-            producer.send([(chosen, headers_for_source(chosen)) for chosen in batch], choosing.ledger)
+            producer.send([(chosen, headers_for_source(chosen)) for chosen in batch], choosing.memory)
             choosing.account.replayed += len(batch)
         on_progress()
+    if choosing.memory.has_moved:
+        producer.settle(choosing.memory, [])
 
 
 def _batches(reader: TopicReader, choosing: Choosing, size: int) -> Iterator[list[Chosen]]:

@@ -12,6 +12,7 @@ from connector.app import dead_letter_topic, is_subscribed
 from connector.core.records import SourceRecord
 from connector.dlq.ledger import Ledger, ledger_topic
 from connector.dlq.letter import Letter
+from connector.dlq.memory import replay_group
 from connector.errors import SettingsError, StartError
 from connector.kafka.properties import connection_properties
 from connector.kafka.topic_reader import TopicReader
@@ -48,6 +49,10 @@ class DeadLetterTopic:
 
     def read(self) -> TopicReader:
         return TopicReader(self._connection, self.topic, self._settings.kafka.group_id)
+
+    def read_on(self) -> TopicReader:
+        """From where the group's replays have left letters."""
+        return TopicReader(self._connection, self.topic, replay_group(self._settings.kafka.group_id), resume=True)
 
     def letter(self, partition: int, offset: int) -> Letter | None:
         """The one that lies there; None where there is none."""

@@ -44,8 +44,10 @@ class TopicReader:
         group: str,
         *,
         starts: Mapping[int, int] | None = None,
+        resume: bool = False,
     ) -> None:
-        """`group` is a name for quotas and logs. `starts`: offsets to begin at; the other partitions are left out."""
+        """`starts`: offsets to begin at; the other partitions are left out. `resume`: begin where `group` committed;
+        without it `group` is only a name for quotas and logs."""
         self.topic = topic
         self._trouble = ""
         self._consumer = Consumer(
@@ -68,6 +70,10 @@ class TopicReader:
         self._paused: set[int] = set()  # read to the end
         try:
             self._find(starts)
+            if resume:
+                self._resume()
+            unread = [p for p, end in self.ends.items() if self.next_offsets[p] < end]
+            self._consumer.assign([KafkaTopicPartition(self.topic, p, self.next_offsets[p]) for p in unread])
         except KafkaException as error:
             self._consumer.close()
             raise StartError(f"{topic} cannot be read: {error.args[0].str()}{self._trouble}") from error
@@ -85,8 +91,20 @@ class TopicReader:
                 low, high = self._consumer.get_watermark_offsets(place, timeout=_ASK_SECONDS)
                 self.next_offsets[partition] = low if starts is None else max(low, starts[partition])
                 self.ends[partition] = high
-        unread = [p for p, end in self.ends.items() if self.next_offsets[p] < end]
-        self._consumer.assign([KafkaTopicPartition(self.topic, p, self.next_offsets[p]) for p in unread])
+
+    def _resume(self) -> None:
+        """A position outside the log is of a topic that was made anew."""
+        places = [KafkaTopicPartition(self.topic, p) for p in self.ends]
+        for place in self._consumer.committed(places, timeout=_ASK_SECONDS):
+            if place.error is not None:
+                raise KafkaException(place.error)
+            if self.next_offsets[place.partition] < place.offset <= self.ends[place.partition]:
+                self.next_offsets[place.partition] = place.offset
+
+    @property
+    def group_metadata(self) -> object:
+        """Of the group, for offsets that a producer commits in its transaction."""
+        return self._consumer.consumer_group_metadata()
 
     @property
     def records_left(self) -> int:
