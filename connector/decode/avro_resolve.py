@@ -93,6 +93,8 @@ class _Resolver:
         match schema:
             case str():
                 return self._name(schema, namespace, depth)
+            case []:
+                raise UnreadableSchemaError("found a union without branches, which has no value")
             case list():
                 return [self.resolve(branch, namespace, depth) for branch in schema]
             case {"type": "array", "items": items}:

@@ -46,7 +46,7 @@ class RegistryLookup:
             answer = client.get_schema_by_guid(name) if kind == "guid" else client.get_schema(int(name))
             references = _references(client, answer, deadline) if _is_avro(answer) else []
         except SchemaRegistryError as error:
-            if error.http_status_code == 404 and error.error_code in _NOT_FOUND_CODES:
+            if error.http_status_code == 404 and _says_not_found(error.error_code):
                 return SchemaUnknown(self._where)
             if error.http_status_code == 401 and self._settings.oauth is not None:
                 self._client = _client(self._settings)  # the token may have been revoked: begin with a new one
@@ -57,7 +57,8 @@ class RegistryLookup:
             raise RegistryUnavailable(
                 f"{self._where} does not answer: {type(error).__name__} {error}".rstrip()
             ) from error
-        except (ValueError, TypeError, KeyError, AttributeError) as error:  # a 200 that is not what a registry says
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            # a 200 that is not what a registry says
             raise RegistryUnavailable(
                 f"{self._where} answers with something else than a schema ({type(error).__name__}): check the URL"
             ) from error
@@ -136,6 +137,11 @@ def _faults(settings: SchemaRegistrySettings) -> list[str]:
     if len(chosen) > 1:
         faults.append(f"schema_registry: found {' and '.join(chosen)}, expected one way to authenticate")
     return faults
+
+
+def _says_not_found(code: object) -> bool:
+    """The code is whatever the answer has there."""
+    return isinstance(code, int) and code in _NOT_FOUND_CODES
 
 
 def _is_avro(answer: RegistrySchema) -> bool:

@@ -183,7 +183,9 @@ def test_with_the_new_protocol_a_killed_static_member_is_refused_until_its_sessi
 
         def holds() -> bool:
             with group.member("in-time", group_instance_id="one") as late:
-                wait_until(lambda: not late.process.is_running or partitions_of(late), 20.0, "an end or partitions")
+                wait_until(
+                    lambda: not late.process.is_running or bool(partitions_of(late)), 20.0, "an end or partitions"
+                )
                 if not late.process.is_running:
                     return False
                 group.expect_everything(REPEATED_BY_A_KILL, late)
