@@ -35,11 +35,11 @@ def in_final_stage(name: str) -> list[str]:
     return [value for found, value in final_stage() if found == name]
 
 
-def build_context() -> set[str]:
-    """The files that Docker would be given."""
+def build_context(folder: Path) -> set[str]:
+    """The files of `folder` that Docker would be given."""
     patterns = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     patterns = [line for line in patterns if line and not line.startswith("#")]
-    return {path for path in exclude_paths(str(ROOT), patterns) if (ROOT / path).is_file()}
+    return {path for path in exclude_paths(str(folder), patterns) if (folder / path).is_file()}
 
 
 def test_hadolint_finds_nothing() -> None:
@@ -91,7 +91,7 @@ def test_no_secret_is_an_argument_or_a_variable() -> None:
 
 
 def test_only_what_is_copied_is_in_the_build_context() -> None:
-    context = build_context()
+    context = build_context(ROOT)
     folders = {path.partition("/")[0] for path in context}
     assert folders <= {
         "connector",
@@ -104,7 +104,26 @@ def test_only_what_is_copied_is_in_the_build_context() -> None:
     }
     assert {"connector/cli/main.py", "connector/py.typed", "requirements/runtime.txt", "pyproject.toml"} <= context
     assert any(path.startswith("connector/admin/page/") for path in context), "files that are not code are needed, too"
-    assert not [path for path in context if path.endswith((".pyc", ".in")) or "__pycache__" in path]
+
+
+def test_what_a_working_tree_gathers_stays_out_of_the_build_context(tmp_path: Path) -> None:
+    wanted = {"connector/cli/run.py", "connector/admin/page/status.html", "requirements/runtime.txt", "LICENSE"}
+    gathered = {
+        ".git/config",
+        ".venv/bin/python",
+        "connector.yaml",
+        "connector/__pycache__/app.cpython-311.pyc",
+        "connector/core/__pycache__/engine.cpython-311.pyc",
+        "connector/stray.pyc",
+        "dist/licences.txt",
+        "requirements/dev.in",
+        "tests/unit/test_any.py",
+    }
+    for name in wanted | gathered:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    assert build_context(tmp_path) == wanted
 
 
 @pytest.mark.parametrize("name", ["runtime", "build", "supply"])
