@@ -19,7 +19,8 @@ from tests.support.connector_process import settings_for
 from tests.support.processes import free_port, wait_until
 from tests.support.topics import Topics, produce
 
-pytestmark = pytest.mark.timeout(1800)
+# the image first: where it cannot be had, no broker is started for it
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("image")]
 
 ROOT = Path(__file__).resolve().parents[2]
 

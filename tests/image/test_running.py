@@ -17,7 +17,8 @@ from tests.support.connector_process import answer_of, settings_for
 from tests.support.processes import free_port, wait_until
 from tests.support.topics import Topics, committed, end_offsets, produce
 
-pytestmark = pytest.mark.timeout(1800)
+# the image first: where it cannot be had, no broker is started for it
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("image")]
 
 CONFIG = "/etc/airship-connector/connector.yaml"
 UID = 65532
