@@ -38,13 +38,15 @@ def base(engine: docker.DockerClient) -> str:
 
 
 @pytest.fixture(scope="session")
-def image(engine: docker.DockerClient, base: str) -> str:
-    """The name of the image, built from this checkout; the steps that did not change come from the engine's cache."""
+def image(engine: docker.DockerClient, base: str) -> Iterator[str]:
+    """The name of the image, built from this checkout; the steps that did not change come from the builder's cache,
+    which is what is left of it afterwards."""
     try:
         build(IMAGE, base)
     except PartUnavailableError as reason:
         pytest.skip(f"needs an image: {reason}")
-    return IMAGE
+    yield IMAGE
+    engine.images.remove(IMAGE, force=True)
 
 
 @pytest.fixture

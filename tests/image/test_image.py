@@ -12,7 +12,7 @@ import pytest
 
 from connector import __version__
 from requirements.parts import runtime_names
-from tests.image.bases import bare_base
+from tests.image.bases import BARE_BASE, bare_base
 from tests.image.build import build
 from tests.image.containers import Containers
 
@@ -126,9 +126,11 @@ def test_of_awss_services_those_that_glue_needs_are_left(containers: Containers)
     assert {"glue", "sts"} <= set(json.loads(output.replace("'", '"'))) <= {"glue", "sts", "sso", "sso-oidc", "signin"}
 
 
-def test_it_needs_no_shell(engine: docker.DockerClient, base: str, containers: Containers) -> None:
-    bare = bare_base(base)
-    build(BARE_IMAGE, bare, build_base=base)
+def test_it_needs_no_shell(
+    engine: docker.DockerClient, base: str, containers: Containers, request: pytest.FixtureRequest
+) -> None:
+    build(BARE_IMAGE, bare_base(base), build_base=base)
+    request.addfinalizer(lambda: [engine.images.remove(name, force=True) for name in (BARE_IMAGE, BARE_BASE)])
     code = "import os; print([f for d in os.get_exec_path() if os.path.isdir(d) for f in os.listdir(d)])"
     ended, output = containers.run("-c", code, entry_point=PYTHON, image=BARE_IMAGE, network="none")
     assert ended == 0, output
