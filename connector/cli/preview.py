@@ -185,7 +185,7 @@ def _topic_reader(settings: Settings, topic: str, partitions: tuple[int, ...], s
     absent = sorted(set(partitions) - set(there))
     if absent:
         raise StartError(f"{topic} has the partitions {there[0]} to {there[-1]}: found --partition {absent[0]}")
-    return TopicReader(settings, topic, partitions or there, max(1.0, until - time.monotonic()))
+    return TopicReader(settings, topic, set(partitions) or there, max(1.0, until - time.monotonic()))
 
 
 def _json_lines() -> Show:

@@ -131,19 +131,28 @@ class Route:
         if self.template is None:
             return items
         events = []
-        faults: list[Fault] = []
-        reason = None
+        failed: dict[int, MappingError] = {}
         for index, item in enumerate(items):
             self.message.item_index = index
             try:
                 events.append(_built(self.template, item))
             except MappingError as error:
-                reason = reason or error.reason
-                faults += [fault._replace(field=f"[{index}].{fault.field}") for fault in error.faults]
+                failed[index] = error
         self.message.item_index = 0  # outside of `for_each` a message must not depend on those before it
-        if reason is not None:
-            raise MappingError(reason, faults)
+        if failed:
+            raise _of_items(self.template, events, failed)
         return events
+
+
+def _of_items(template: Template, events: list[Any], failed: dict[int, MappingError]) -> MappingError:
+    """The faults of all items, those of the events that could be built included."""
+    built = iter(events)
+    faults: list[Fault] = []
+    for index in range(len(events) + len(failed)):
+        error = failed.get(index)
+        of_item = template.invalid(next(built)) if error is None else error.faults
+        faults += [fault._replace(field=f"[{index}].{fault.field}") for fault in of_item]
+    return MappingError(next(iter(failed.values())).reason, faults)
 
 
 def _built(template: Template, value: Any) -> Any:
@@ -151,10 +160,7 @@ def _built(template: Template, value: Any) -> Any:
         return template.evaluate(value)
     except ERRORS as error:
         # Expressions have no side effects: evaluated once more one by one, they say where it was, all of them.
-        failures = template.failures(value)
-        if failures:
-            raise MappingError("expression_failed", failures) from error
-        raise MappingError("required_missing", template.missing(value)) from error
+        raise MappingError(*template.blame(value)) from error
 
 
 def _evaluated(leaf: Leaf, value: Any) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeAlias
 
-from connector.core.records import Fault
+from connector.core.records import Fault, Reason
 from connector.mapping.closures import Evaluate, constant
 from connector.mapping.contract import Body, CustomEvent, User, dotted, faults_of
 from connector.mapping.contract_rules import IDENTIFIERS, Place, describe, unreadable_time
@@ -74,29 +74,63 @@ class _Required(NamedTuple):
 
 class Template:
     def __init__(
-        self, evaluate: Evaluate, leaves: list[Leaf], required: list[_Required], functions: frozenset[str]
+        self,
+        evaluate: Evaluate,
+        leaves: list[Leaf],
+        required: list[_Required],
+        functions: frozenset[str],
+        *,
+        forgiving: Callable[[], Evaluate],
+        limits: ValidationSettings,
     ) -> None:
+        """`forgiving` compiles it once more: what cannot be evaluated is left out of the event."""
         self.evaluate = evaluate
-        """Raises RequiredMissing and what `jmespath_language.ERRORS` names; then ask `failures`, then `missing`."""
+        """Raises RequiredMissing and what `jmespath_language.ERRORS` names; then ask `blame`."""
         self.functions = functions
         """The names of all functions in it."""
         self._leaves = leaves
         self._required = required
+        self._compile_forgiving = forgiving
+        self._forgiving: Evaluate | None = None
+        self._limits = limits
 
-    def failures(self, value: Any) -> list[Fault]:
-        """The expressions that cannot be evaluated over a value, all of them."""
-        return [fault for leaf in self._leaves if (fault := failure(leaf, value)) is not None]
+    def blame(self, value: Any) -> tuple[Reason, list[Fault]]:
+        """All that is wrong with the event of a value that `evaluate` raised for, in one pass.
 
-    def missing(self, value: Any) -> list[Fault]:
-        """The required fields that are null, with their expressions. For a value without `failures`."""
+        Expressions that cannot be evaluated, required fields that are null, and what is invalid in the rest.
+        """
+        failures = [fault for leaf in self._leaves if (fault := failure(leaf, value)) is not None]
+        faults = [*failures, *self._missing(value)]
+        if self._forgiving is None:
+            self._forgiving = self._compile_forgiving()
+        told = [fault.field for fault in faults]
+        faults += [fault for fault in self.invalid(self._forgiving(value)) if not _speaks_of(fault.field, told)]
+        return "expression_failed" if failures else "required_missing", faults
+
+    def invalid(self, event: Any) -> list[Fault]:
+        """What the contract says of an event, but for the time of day: mapping has no clock."""
+        return list(faults_of(event, _sample_now(event), self._limits))
+
+    def _missing(self, value: Any) -> list[Fault]:
+        """The required fields that are null, with their expressions. Not those whose expression fails."""
         faults = []
         for place, evaluate, texts in self._required:
             try:
                 evaluate(value)
             except RequiredMissing:
                 faults.append(Fault(dotted(place), f"null from {' and '.join(texts)}", _REQUIRED[place]))
+            except ERRORS:
+                continue
         # A body whose name is missing is not missing itself: the innermost field says it.
         return [fault for fault in faults if not any(other.field.startswith(f"{fault.field}.") for other in faults)]
+
+
+def _speaks_of(field: str, told: list[str]) -> bool:
+    """Whether a field, something in it, or what it stands in is among those that are told already."""
+    return any(
+        field == other or field.startswith((f"{other}.", f"{other}[")) or other.startswith((f"{field}.", f"{field}["))
+        for other in told
+    )
 
 
 def failure(leaf: Leaf, value: Any) -> Fault | None:
@@ -122,7 +156,14 @@ def compile_template(
     if faults:
         return faults
     evaluate = root.evaluate or constant(root.constant)
-    return Template(evaluate, builder.leaves, builder.required, frozenset(builder.functions))
+    return Template(
+        evaluate,
+        builder.leaves,
+        builder.required,
+        frozenset(builder.functions),
+        forgiving=lambda: build_with(template, compiler, _forgiving_object),
+        limits=limits,
+    )
 
 
 MakeObject: TypeAlias = Callable[[dict[str, Any], list[tuple[str, Evaluate]], bool], Evaluate]
@@ -270,6 +311,23 @@ def _object(constants: dict[str, Any], dynamic: list[tuple[str, Evaluate]], not_
         elif not_empty and not built:
             raise RequiredMissing
         return built
+
+    return build
+
+
+def _forgiving_object(constants: dict[str, Any], dynamic: list[tuple[str, Evaluate]], _not_empty: bool) -> Evaluate:
+    """An object without the fields that cannot be evaluated."""
+
+    def build(value: Any) -> dict[str, Any]:
+        built = {}
+        for key, evaluate in dynamic:
+            try:
+                found = evaluate(value)
+            except ERRORS:
+                continue
+            if found is not None:
+                built[key] = found
+        return built | constants
 
     return build
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, assert_never
@@ -52,7 +52,7 @@ class _Span:
 
 
 class TopicReader:
-    def __init__(self, settings: Settings, topic: str, partitions: Sequence[int], seconds: float) -> None:
+    def __init__(self, settings: Settings, topic: str, partitions: Iterable[int], seconds: float) -> None:
         self._topic = topic
         self._partitions = sorted(partitions)
         self._until = time.monotonic() + seconds

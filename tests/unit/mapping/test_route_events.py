@@ -177,7 +177,7 @@ def test_all_expressions_that_fail_are_named_and_no_value_quoted() -> None:
             "body": {"name": "n", "value": "${{ abs(v) }}", "properties": {"a": ["x-${{ sum(l) }}"]}},
         }
     )
-    reason, faults = refusal(route, {"t": "secret", "v": "secret", "l": ["secret"]})
+    reason, faults = refusal(route, {"u": "x", "t": "secret", "v": "secret", "l": ["secret"]})
     assert reason == "expression_failed"
     assert [str(fault) for fault in faults] == [
         (
@@ -186,6 +186,57 @@ def test_all_expressions_that_fail_are_named_and_no_value_quoted() -> None:
         ),
         "body.value: found string in abs() in ${{ abs(v) }}, expected number",
         "body.properties.a[0]: found string in sum() in x-${{ sum(l) }}, expected array-number",
+    ]
+
+
+def test_all_faults_of_an_event_are_told_in_one_pass_whatever_their_kind() -> None:
+    route = compiled(
+        event={
+            "occurred": "${{ at }}",
+            "user": {"channel": "${{ c }}"},
+            "body": {
+                "name": "${{ n }}",
+                "value": "${{ abs(v) }}",
+                "session_id": "${{ s }}",
+                "properties": {"ok": "${{ text }}", "bad": "${{ lower(v2) }}"},
+            },
+        }
+    )
+    value = {"at": "soon", "n": None, "c": "no-uuid", "v": "x", "v2": 2, "s": 5, "text": "x" * 256}
+    reason, faults = refusal(route, value)
+    assert reason == "expression_failed"
+    assert [fault.field for fault in faults] == [
+        "body.value",
+        "body.properties.bad",
+        "body.name",
+        "occurred",
+        "user.channel",
+        "body.session_id",
+        "body.properties.ok",
+    ]
+    reason, faults = refusal(route, {"n": "Upper", "v": 1, "v2": "X"})
+    assert reason == "required_missing"
+    assert [(fault.field, fault.found) for fault in faults] == [
+        ("user", "null from ${{ c }}"),
+        ("body.name", "an upper-case character at position 1"),
+    ]
+
+
+def test_an_expression_that_fails_in_user_is_not_told_as_a_missing_user_too() -> None:
+    route = compiled(event={"user": {"named_user_id": "${{ u }}", "channel": "${{ lower(c) }}"}, "body": {"name": "n"}})
+    assert [fault.field for fault in refusal(route, {"c": 5})[1]] == ["user.channel"]
+
+
+def test_the_faults_of_all_items_are_told_of_those_that_could_be_mapped_too() -> None:
+    body = {"name": "${{ n }}", "value": "${{ abs(v) }}"}
+    route = compiled(for_each="items", event={"user": {"named_user_id": "u"}, "body": body})
+    reason, faults = refusal(route, {"items": [{"n": "a"}, {"n": "b", "v": "x"}, {"n": "C", "v": 1}, {"v": 1}]})
+    assert reason == "expression_failed"
+    assert [fault.field for fault in faults] == [
+        "[0].body.value",
+        "[1].body.value",
+        "[2].body.name",
+        "[3].body.name",
     ]
 
 

@@ -227,7 +227,7 @@ class TestWhatAMessageIsToBlameFor:
 
     def test_all_expressions_that_fail_are_told_at_once(self) -> None:
         properties = {"a": "${{ lower(n) }}", "b": "${{ timestamp(text) }}", "c": "${{ length(n) }}", "ok": "${{ n }}"}
-        error = fault_of(route(event=with_body(properties=properties)), {"n": 1, "text": PRIVATE})
+        error = fault_of(route(event=with_body(properties=properties)), {"n": 1, "text": PRIVATE, "id": "c"})
         assert error.reason == "expression_failed"
         assert [fault.field for fault in error.faults] == [f"body.properties.{name}" for name in "abc"]
         assert error.faults[0].found.endswith("in ${{ lower(n) }}")
