@@ -10,7 +10,7 @@ ARG BUILD_IMAGE=${PYTHON_IMAGE}
 
 FROM ${BUILD_IMAGE} AS dependencies
 WORKDIR /build
-COPY requirements/*.txt requirements/
+COPY requirements/build.txt requirements/runtime.txt requirements/supply.txt requirements/
 # Two secrets, both optional: pip's settings (an index of one's own) and the certificates that they may name.
 # No compiler is needed: everything has a wheel. Of AWS's services only those are kept that Glue's registry and the
 # credentials need. The byte code is not checked against the sources' times: nothing here ever changes.

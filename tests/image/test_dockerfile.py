@@ -116,7 +116,7 @@ def test_what_a_working_tree_gathers_stays_out_of_the_build_context(tmp_path: Pa
         "connector/core/__pycache__/engine.cpython-311.pyc",
         "connector/stray.pyc",
         "dist/licences.txt",
-        "requirements/dev.in",
+        "requirements/dev.txt",
         "tests/unit/test_any.py",
     }
     for name in wanted | gathered:
