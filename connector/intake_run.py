@@ -24,7 +24,7 @@ from connector.decode.decoder import Decoded, Decoder
 from connector.decode.framing import VALUE_SCHEMA_ID
 from connector.errors import DecodeError, InvalidEvent, MappingError, RecordError, SchemaPending
 from connector.mapping.acceptance import Accepts
-from connector.mapping.event_text import EventText, with_whole_seconds
+from connector.mapping.event_text import EventText, invalid_items, with_whole_seconds
 from connector.mapping.jmespath_language import is_false
 from connector.mapping.json_text import json_bytes
 from connector.mapping.routes import Route
@@ -262,10 +262,21 @@ class Run:
         events = route.events_of(decoded.value, record)
         if route.template is None:
             events = [with_whole_seconds(event) for event in events]
-        if route.transform is not None:
-            return [self._text.judged(event, self._now_seconds) for event in events]
+        text, accepts, now_seconds = self._text, self._accepts, self._now_seconds
         finite = decoded.schema_id is None and not route.overflows
-        return [self._text.written(event, self._accepts, self._now_seconds, finite=finite) for event in events]
+        is_foreign = route.transform is not None
+
+        def write(event: Any) -> bytes:
+            if is_foreign:
+                return text.judged(event, now_seconds)
+            return text.written(event, accepts, now_seconds, finite=finite)
+
+        try:
+            return [write(event) for event in events]
+        except InvalidEvent as error:
+            if route.for_each is None and len(events) == 1:
+                raise
+            raise invalid_items(events, write) from error
 
     def _passed_through(self, record: SourceRecord, decoder: Decoder, decoded: Decoded | None) -> bytes:
         text = decoder.json_payload(record)

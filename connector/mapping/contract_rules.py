@@ -15,7 +15,7 @@ IDENTIFIERS = ("named_user_id", "channel", "ios_channel", "android_channel", "am
 WINDOW_SECONDS = 90 * 86_400
 STRING_ITEM_LENGTH_MAX = 255
 FAULTS_MAX = 100
-"""Of one event: more help nobody, and an event of some MiB could have a million."""
+"""Of one event, and of all events of a message: more help nobody, and an event of some MiB could have a million."""
 OCCURRED_EXPECTED = "a UTC time in whole seconds, as 2024-01-31T23:59:59 or 2024-01-31T23:59:59Z"
 OCCURRED_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}Z?$"
 UUID_PATTERN = "^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"

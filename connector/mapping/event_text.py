@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from connector.core.records import Fault
+from connector.core.records import Fault, Reason
 from connector.errors import InvalidEvent
 from connector.mapping.acceptance import Accepts
 from connector.mapping.contract import dotted, faults_of
-from connector.mapping.contract_rules import json_faults
+from connector.mapping.contract_rules import FAULTS_MAX, json_faults
+from connector.mapping.faults import of_item
 from connector.mapping.json_text import json_bytes
 from connector.mapping.timestamps import normalized_occurred
 from connector.settings import ValidationSettings
@@ -65,6 +67,22 @@ class EventText:
             )
             raise InvalidEvent("too_large", [fault])
         return body
+
+
+def invalid_items(events: Sequence[Any], write: Callable[[Any], bytes]) -> InvalidEvent:
+    """What is wrong with the events of one message, each fault with its event's position in front.
+
+    For events of which `write` refuses one at least.
+    """
+    faults: list[Fault] = []
+    reasons: list[Reason] = []
+    for index, event in enumerate(events):
+        try:
+            write(event)
+        except InvalidEvent as error:
+            reasons.append(error.reason)
+            faults += of_item(index, error.faults)
+    return InvalidEvent(reasons[0], faults[:FAULTS_MAX])
 
 
 def without_nulls(event: Any) -> Any:

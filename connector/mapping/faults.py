@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from connector.core.records import Fault
+
 
 class ValueFault(ValueError):
     """A value that a function cannot work with. Becomes a Fault where the expression's place is known."""
@@ -19,3 +23,8 @@ class ExpressionSyntaxError(ValueError):
         super().__init__(f"found {found}, expected {expected}")
         self.found = found
         self.expected = expected
+
+
+def of_item(index: int, faults: Iterable[Fault]) -> list[Fault]:
+    """Faults of one of the events of a message, with its position in front: `[3].body.name`."""
+    return [fault._replace(field=f"[{index}].{fault.field}" if fault.field else f"[{index}]") for fault in faults]

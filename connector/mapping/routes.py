@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 from connector.core.records import Fault, SourceRecord
 from connector.errors import MappingError, SettingsError
 from connector.mapping.closures import Evaluate
-from connector.mapping.contract_rules import describe
+from connector.mapping.contract_rules import FAULTS_MAX, describe
 from connector.mapping.expressions import Compiler
-from connector.mapping.faults import ExpressionSyntaxError, ValueFault
+from connector.mapping.faults import ExpressionSyntaxError, ValueFault, of_item
 from connector.mapping.functions import functions_of
 from connector.mapping.jmespath_language import ERRORS, is_false
 from connector.mapping.json_text import text_of
@@ -150,9 +150,8 @@ def _of_items(template: Template, events: list[Any], failed: dict[int, MappingEr
     faults: list[Fault] = []
     for index in range(len(events) + len(failed)):
         error = failed.get(index)
-        of_item = template.invalid(next(built)) if error is None else error.faults
-        faults += [fault._replace(field=f"[{index}].{fault.field}") for fault in of_item]
-    return MappingError(next(iter(failed.values())).reason, faults)
+        faults += of_item(index, template.invalid(next(built)) if error is None else error.faults)
+    return MappingError(next(iter(failed.values())).reason, faults[:FAULTS_MAX])
 
 
 def _built(template: Template, value: Any) -> Any:

@@ -81,6 +81,26 @@ def test_a_reject_has_all_faults_and_the_text_of_the_dead_letter() -> None:
     assert judged.reject.message == "; ".join(map(str, judged.faults))
 
 
+def test_the_faults_of_all_events_of_a_message_have_their_position() -> None:
+    event = {"user": {"named_user_id": "u"}, "body": {"name": "${{ n }}", "value": "${{ v }}"}}
+    route = {"topics": ["orders"], "format": "json", "for_each": "items", "event": event}
+
+    def fields(*items: dict[str, Any]) -> tuple[list[str], str]:
+        with Judge(settings_of(route)) as judge:
+            judged = judge.judge("orders", StoredRecord(json.dumps({"items": items}).encode()), NOW)
+        assert judged.reject is not None
+        return [fault.field for fault in judged.faults], judged.reject.reason
+
+    assert fields({"n": "a"}, {"n": "B"}, {"n": "C", "v": "x"}) == (
+        ["[1].body.name", "[2].body.name", "[2].body.value"],
+        "invalid_event",
+    )
+    assert fields({"n": "A"}) == (["[0].body.name"], "invalid_event")
+    assert fields({"n": None}, {"n": "B"}) == (["[0].body.name", "[1].body.name"], "required_missing")
+    assert fields({"n": "a"}, {"n": "b" * 5_000_000}) == (["[1]"], "too_large")
+    assert len(fields(*[{"n": "A"}] * 999)[0]) == 100
+
+
 def test_a_schema_is_asked_for_once_and_then_known() -> None:
     with registry_stub(schemas={"7": {"schema": json.dumps(SCHEMA)}}) as stub:
         with Judge(avro_settings(stub)) as judge:
