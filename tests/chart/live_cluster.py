@@ -118,10 +118,10 @@ def values(**more: Any) -> dict[str, Any]:
     """The plain situation, for this cluster: it posts to a stand-in for the endpoint that comes with the release."""
     settings = {
         "kafka": {"bootstrap_servers": KAFKA or "127.0.0.1:9", "group_id": "airship-connector-chart-test"},
-        "airship": {"base_url": "http://airship-sandbox:9000"},
         "routes": [{"topics_pattern": "airship-connector-chart-test[.].*"}],
     }
     plain = merged(values_of("plain"), config=settings, networkPolicy=_NETWORK, extraObjects=_SANDBOX)
+    plain["config"]["airship"] = {"base_url": "http://airship-sandbox:9000"}  # instead of the region
     repository, digest = _IMAGE.partition("@")[::2]
     if _IMAGE and not digest:
         repository, tag = _IMAGE.rsplit(":", 1)

@@ -18,6 +18,7 @@ from connector.cli.main import run
 from connector.configuration import load
 from connector.configuration.sources import from_file
 from connector.settings import Settings
+from tests.chart import live_cluster
 from tests.chart.container_disk import APP_KEY, Cluster, MissingSecretError
 from tests.chart.rendering import (
     SITUATIONS,
@@ -147,6 +148,11 @@ def test_the_check_before_a_release_passes(
     """Also where what the release itself makes is not there yet."""
     assert check_of(values_of(situation), tmp_path, monkeypatch, {"events-cluster-ca-cert"}) == 0
     assert capsys.readouterr().out.startswith("ok    settings: valid")
+
+
+def test_the_settings_that_go_into_a_real_cluster_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather told here than by whoever has a cluster."""
+    assert check_of(live_cluster.values(), tmp_path, monkeypatch) == 0
 
 
 def test_the_check_tells_an_expression_with_the_words_of_every_command(
