@@ -455,7 +455,7 @@ def test_one_message_many_events() -> None:
 def test_one_bad_event_of_many_rejects_the_whole_message() -> None:
     run = prepared(intake_of(LINES), b'{"u": "x", "lines": [{"price": 1}, {"price": "?"}]}')
     assert run.entries == []
-    assert told(run.rejects[0]) == ("validate", "invalid_event", ["body.value"])
+    assert told(run.rejects[0]) == ("validate", "invalid_event", ["[1].body.value"])
 
 
 def transform(value: Any, record: Any) -> Any:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.core.records import Fault, Reject
+from connector.decode.avro_bounds import refusal
 from connector.decode.decoder import Decoded
 from connector.preview.json_lines import JsonLines
 from connector.preview.judge import Judgement
@@ -125,6 +126,15 @@ def test_the_decoded_value_is_shown_where_it_is_asked_for() -> None:
         [(record, EVENT)], show_message=True, decoded={"total": Decimal("1.10")}
     )
     assert "message" not in shown([(record, EVENT)], decoded={"total": 1}).partition("\n\n")[0]
+
+
+def test_a_message_that_cannot_be_decoded_is_shown_as_it_is() -> None:
+    def refuse(_topic: str, _record: object) -> Decoded:
+        raise refusal("not_json", "x", "y")
+
+    stream = io.StringIO()
+    Screen(stream, refuse, 0.05, show_message=False).message(of_line(1, b"{broken"), FILTERED)
+    assert "  message: {broken\n" in stream.getvalue()
 
 
 def test_key_headers_and_another_ordering_key_stand_with_the_message() -> None:
