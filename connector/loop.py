@@ -31,6 +31,9 @@ _POLL_SECONDS_BUSY = 0.005
 """Neither an answer nor a signal wakes a poll: it is this short while requests are in flight."""
 _POLL_SECONDS_IDLE = 0.1
 _COMMIT_ANSWER_SECONDS = 5.0
+_COMMIT_EVENTS = 500
+"""So many delivered since the last commit are worth the next one before its interval is over."""
+_COMMIT_INTERVAL_SHARE_MIN = 0.1
 
 log = EventLog("loop")
 
@@ -65,6 +68,7 @@ class Loop:
         self._beat = beat
         self._commit_at = 0.0
         self._commit_started = 0.0
+        self._delivered_since_commit = 0
         self._membership_lost = False
         self._departed = Departed()
         self.joined = False
@@ -86,9 +90,17 @@ class Loop:
         self._read()
         self._act()
         now = time.monotonic()
-        if now >= self._commit_at and not self.source.committing:
+        if not self.source.committing and now >= self._commit_due_at():
             self._commit_at = now + self._settings.commit_interval_seconds
+            self._delivered_since_commit = 0
             self._commit(now)
+
+    def _commit_due_at(self) -> float:
+        """At the latest when the interval is over. A busy member commits up to ten times as often: what was delivered
+        since the last commit is what a kill repeats."""
+        if self._delivered_since_commit < _COMMIT_EVENTS:
+            return self._commit_at
+        return self._commit_at - self._settings.commit_interval_seconds * (1 - _COMMIT_INTERVAL_SHARE_MIN)
 
     def _read(self) -> None:
         now = time.monotonic()
@@ -206,7 +218,9 @@ class Loop:
             self.last_delivery = now
             runs = [entries for partition, entries in report.runs if not partition.gone]
             self._telemetry.batch_delivered(runs)
-            self._telemetry.settled("delivered", sum(map(len, runs)))
+            events = sum(map(len, runs))
+            self._telemetry.settled("delivered", events)
+            self._delivered_since_commit += events
             for partition, entries in report.runs:
                 if partition.gone:
                     self._departed.settled(partition, [entry[0] for entry in entries])
