@@ -42,14 +42,11 @@ def main() -> None:
     chosen = [scenario for scenario in PLAN if not arguments.only or scenario.name in arguments.only]
     try:
         with running_broker(BROKER_SETTINGS) as broker:
-            rows = run_all(broker, chosen, arguments.seed)
-            description = broker.description.partition(" at ")[0]
+            rows = run_all(broker, chosen, arguments.seed, arguments.matrix)
     except PartUnavailableError as reason:
         print(f"no broker: {reason}", file=sys.stderr)
         sys.exit(2)
     print(table(rows))
-    if arguments.matrix:
-        arguments.matrix.write_text(page(rows, arguments.seed, description), encoding="utf-8")
     violations = [violation for row in rows for violation in row.violations]
     for violation in violations:
         print(f"VIOLATION: {violation}", file=sys.stderr)
@@ -57,7 +54,8 @@ def main() -> None:
     sys.exit(1 if violations else 0)
 
 
-def run_all(broker: Broker, scenarios: list[Scenario], seed: int) -> list[Row]:
+def run_all(broker: Broker, scenarios: list[Scenario], seed: int, matrix: Path | None) -> list[Row]:
+    """The page is written after each scenario, so that a run that was interrupted leaves what it found."""
     began = time.monotonic()
 
     def tell(line: str) -> None:
@@ -70,6 +68,8 @@ def run_all(broker: Broker, scenarios: list[Scenario], seed: int) -> list[Row]:
             continue
         rows.append(run_scenario(broker, scenario, scenario.act, seeds_of(scenario, seed), tell))
         tell(rows[-1].line())
+        if matrix:
+            matrix.write_text(page(rows, seed, broker.description.partition(" at ")[0]), encoding="utf-8")
     return rows
 
 
