@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connector.cli.options import Command, load_settings
+from connector.errors import SettingsError
 
 if TYPE_CHECKING:
     from connector.dlq.selection import Selection
@@ -55,6 +57,12 @@ def open_dead_letters(config: Path | None, topic: str | None) -> tuple[Settings,
 def selection_of(filters: dict[str, Any]) -> Selection:
     """Raises SettingsError."""
     from connector.dlq.selection import Selection, moment
+    from connector.kafka.letter_format import REASONS
+
+    unknown = [reason for reason in filters["reasons"] if reason not in REASONS]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], REASONS, 1) or sorted(REASONS)
+        raise SettingsError([f"--reason: found {unknown[0]!r}, expected {' or '.join(near)}"])
 
     now = datetime.now(UTC)
     sets = {

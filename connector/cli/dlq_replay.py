@@ -132,8 +132,13 @@ def _replay(
     level: Literal["warning", "error"] = "error" if sys.stderr.isatty() else "warning"
     lines = logs.configure(logs.form(settings.log), level, secrets=secrets_of(settings))
     try:
-        producer = RememberingProducer(settings, topic.topic)
-        with Judge(settings) as judge, topic.read_on() as reader, StopSignals() as stop:
+        # The producer first: from then on no other replay changes what is read here.
+        with (
+            StopSignals() as stop,
+            Judge(settings) as judge,
+            RememberingProducer(settings, topic.topic) as producer,
+            topic.read_on() as reader,
+        ):
             choosing = Choosing(rules, ReplayMemory(topic.ledger(), reader), judge, time.time, topic)
             try:
                 _send(settings, reader, choosing, producer, target, rate, stop)

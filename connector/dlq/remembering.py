@@ -7,6 +7,7 @@ mark.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -22,6 +23,8 @@ from connector.dlq.memory import ReplayMemory
 from connector.errors import StartError
 from connector.kafka.properties import producer_properties
 from connector.settings import Settings
+
+log = logging.getLogger("connector.kafka")
 
 _TRANSACTION_MS = 15_000
 """A broker ends the transaction of a replay that was killed after this time; until then readers of committed data
@@ -56,12 +59,26 @@ class RememberingProducer:
                 "transactional.id": self._id,
                 "transaction.timeout.ms": _TRANSACTION_MS,
                 "message.timeout.ms": _TRANSACTION_MS,  # a transaction cannot wait longer for its messages
+                "logger": log,
             }
         )
         try:
             self._producer.init_transactions(_ANSWER_SECONDS)
         except KafkaException as error:
             raise self._trouble(error) from error
+
+    def close(self) -> None:
+        """Whatever is in an open transaction is not sent. Waits for the messages' own time-out at most."""
+        try:
+            self._producer.close()
+        except KafkaException as error:  # it was fenced, or is beyond repair: what it did is done or undone already
+            log.debug("the producer of the replay was closed: %s", error.args[0].str())
+
+    def __enter__(self) -> RememberingProducer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def partitions_of(self, topic: str) -> int:
         """0 for a topic that does not exist. Asked once, and before anything is sent there: a producer that does not

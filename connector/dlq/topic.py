@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -18,6 +18,8 @@ from connector.kafka.properties import connection_properties
 from connector.kafka.topic_reader import TopicReader
 from connector.settings import Settings
 
+log = logging.getLogger("connector.kafka")
+
 _ASK_SECONDS = 10.0
 
 
@@ -27,7 +29,7 @@ class DeadLetterTopic:
     def __init__(self, settings: Settings, topic: str | None = None) -> None:
         self._settings = settings
         self._connection = connection_properties(settings)
-        self._admin = AdminClient(dict(self._connection))
+        self._admin = AdminClient(dict(self._connection), logger=log)
         self.topic = topic or dead_letter_topic(settings)
         self.ledger_topic = ledger_topic(self.topic)
         self._present = self._topics()
@@ -35,7 +37,8 @@ class DeadLetterTopic:
             where = settings.kafka.bootstrap_servers
             expected = "expected the topic that the job writes to (it makes it when it starts), or --dead-letter-topic"
             raise SettingsError([f"dead_letters.topic: {self.topic} does not exist on {where}; {expected}"])
-        self.has_ledger = self.ledger_topic in self._present
+        self._has_ledger = self.ledger_topic in self._present
+        self._ledger_is_new = False  # made by this object: empty, and perhaps not known to every broker yet
 
     def _topics(self) -> set[str]:
         try:
@@ -76,23 +79,22 @@ class DeadLetterTopic:
 
     def ledger(self) -> Ledger:
         """What this group has replayed. Empty where there is no ledger yet."""
-        ledger = Ledger(self._topic_id() if self.has_ledger else "", self._settings.kafka.group_id)
-        for record in self._ledger_records():
-            ledger.take(record)
-        return ledger
-
-    def _ledger_records(self) -> Iterator[SourceRecord]:
-        if self.has_ledger:
+        if not self._has_ledger:
+            return Ledger("", self._settings.kafka.group_id)
+        ledger = Ledger(self._topic_id(), self._settings.kafka.group_id)
+        if not self._ledger_is_new:
             with TopicReader(self._connection, self.ledger_topic, self._settings.kafka.group_id) as reader:
                 for chunk in reader.chunks():
-                    yield from chunk
+                    for record in chunk:
+                        ledger.take(record)
+        return ledger
 
     def create_ledger(self) -> None:
         """One partition, compacted, so nothing in it expires. Raises StartError with the command that makes it."""
         if is_subscribed(self._settings, self.ledger_topic):
             found = f"a pattern reads {self.ledger_topic} as well, which remembers what was replayed"
             raise SettingsError([f"routes: {found}; expected patterns that do not match it"])
-        if self.has_ledger:
+        if self._has_ledger:
             return
         new = NewTopic(self.ledger_topic, num_partitions=1, config={"cleanup.policy": "compact"})
         try:
@@ -106,7 +108,7 @@ class DeadLetterTopic:
                     f"created: {told}; create it: kafka-topics.sh --create --topic {self.ledger_topic} --partitions 1 "
                     "--config cleanup.policy=compact"
                 ) from error
-        self.has_ledger = True
+        self._has_ledger = self._ledger_is_new = True
 
     def _topic_id(self) -> str:
         asked = self._admin.describe_topics(TopicCollection([self.topic]), request_timeout=_ASK_SECONDS)

@@ -23,6 +23,12 @@ _ASK_SECONDS = 10.0
 _SILENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.2
 _CHUNK_RECORDS = 1_000
+_PASSING = {
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.UNSTABLE_OFFSET_COMMIT,
+}
 # What stands in memory is the queue's limit plus one unpacked answer of each broker (connector/kafka/properties.py).
 _MEMORY: Mapping[str, Property] = {
     "fetch.max.bytes": 2 * 1024 * 1024,
@@ -94,12 +100,25 @@ class TopicReader:
 
     def _resume(self) -> None:
         """A position outside the log is of a topic that was made anew."""
-        places = [KafkaTopicPartition(self.topic, p) for p in self.ends]
-        for place in self._consumer.committed(places, timeout=_ASK_SECONDS):
-            if place.error is not None:
-                raise KafkaException(place.error)
+        for place in self._committed():
             if self.next_offsets[place.partition] < place.offset <= self.ends[place.partition]:
                 self.next_offsets[place.partition] = place.offset
+
+    def _committed(self) -> list[KafkaTopicPartition]:
+        """Asked again while the group has no coordinator, or a transaction is about to end."""
+        places = [KafkaTopicPartition(self.topic, p) for p in self.ends]
+        until = time.monotonic() + _ASK_SECONDS
+        while True:
+            try:
+                found = self._consumer.committed(places, timeout=max(0.1, until - time.monotonic()))
+                refused = next((place.error for place in found if place.error is not None), None)
+            except KafkaException as error:
+                found, refused = [], error.args[0]
+            if refused is None:
+                return found
+            if refused.code() not in _PASSING or time.monotonic() >= until:
+                raise KafkaException(refused)
+            time.sleep(_POLL_SECONDS)
 
     @property
     def group_metadata(self) -> object:

@@ -136,6 +136,7 @@ def test_what_is_missing_is_said(
     assert "has no letter at 9:0" in dlq("show", "9:0", code=2)
     assert "expected PARTITION:OFFSET" in dlq("show", "here", code=2)
     assert "expected 30m, 12h" in dlq("list", "--since", "yesterday", code=2)
+    assert "--reason: found 'not_jsno', expected not_json" in dlq("list", "--reason", "not_jsno", code=2)
     missing = topics.unique_name("missing")
     for arguments in (["list"], ["show"], ["replay", "--to", "source"]):
         told = dlq(*arguments, "--dead-letter-topic", missing, code=2)
