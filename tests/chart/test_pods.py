@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from connector import app
 from connector.settings import Settings
 from tests.chart.pod_security import restricted_faults
 from tests.chart.rendering import SITUATIONS, connector, merged, only, pod_specs, render, rendered, values_of, workload
@@ -68,6 +69,11 @@ def test_the_grace_period_exceeds_the_drain(situation: str) -> None:
     pod = workload(rendered(situation))["spec"]["template"]["spec"]
     drain = settings_of(values_of(situation)["config"]).drain_seconds
     assert pod["terminationGracePeriodSeconds"] == math.ceil(drain) + 30
+
+
+def test_there_is_time_to_close_after_the_drain() -> None:
+    """Dead letters, sender, admin pages, HTTP thread and telemetry, each with its deadline."""
+    assert 5 * app._CLOSE_SECONDS < 30
 
 
 @pytest.mark.parametrize(
