@@ -63,8 +63,8 @@ def run_all(broker: Broker, scenarios: list[Scenario], seed: int, matrix: Path |
 
     rows: list[Row] = []
     for scenario in scenarios:
-        if missing := set(scenario.needs) - broker.capabilities:
-            tell(f"{scenario.name}: left out, {broker.description} cannot do {', '.join(sorted(missing))}")
+        if lacking := scenario.lacking(broker):
+            tell(f"{scenario.name}: left out, {broker.description} cannot {', '.join(lacking)}")
             continue
         rows.append(run_scenario(broker, scenario, scenario.act, seeds_of(scenario, seed), tell))
         tell(rows[-1].line())

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from tests.chaos import brokers, endpoint, kills, membership, registry, storm
 from tests.chaos.scene import Scene
-from tests.support.broker import Capability
+from tests.support.broker import Broker, Capability
 
 Act: TypeAlias = Callable[[Scene], None]
 
@@ -22,6 +22,13 @@ class Scenario(NamedTuple):
     short: Act | None = None
     """One run of the short form, where there is one: seconds."""
     needs: tuple[Capability, ...] = ()
+    local: bool = False
+    """Only where the broker is a process of this machine."""
+
+    def lacking(self, broker: Broker) -> list[str]:
+        """What this broker would have to be able to do."""
+        missing: list[str] = sorted(set(self.needs) - broker.capabilities)
+        return [*missing, "be a local process"] if self.local and broker.kind != "local" else missing
 
 
 PLAN: tuple[Scenario, ...] = (
@@ -38,7 +45,7 @@ PLAN: tuple[Scenario, ...] = (
         "kill -9 of one of three, classic protocol, session 3 s",
         lambda scene: kills.one_of_three(scene, 20),
         2,
-        lambda scene: kills.one_of_three(scene, 3),
+        None,
         ("own_settings",),
     ),
     Scenario(
@@ -115,6 +122,7 @@ PLAN: tuple[Scenario, ...] = (
         1,
         None,
         ("restart", "own_settings"),
+        local=True,
     ),
     Scenario(
         "dead-letters-refused",
