@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from connector.core.records import Fault, SourceRecord
 from connector.errors import MappingError, SettingsError
+from connector.mapping.blame import Leaf, failure
 from connector.mapping.closures import Evaluate
 from connector.mapping.contract_rules import FAULTS_MAX, describe
 from connector.mapping.expressions import Compiler
@@ -26,7 +27,7 @@ from connector.mapping.message import Message
 from connector.mapping.plain_values import plain
 from connector.mapping.straight import StraightWay, straight_way
 from connector.mapping.template_text import bare
-from connector.mapping.templates import Leaf, Template, compile_template, failure
+from connector.mapping.templates import Template, compile_template
 from connector.settings import RouteSettings, ValidationSettings
 
 Transform: TypeAlias = Callable[[Any, SourceRecord], Any]
@@ -150,7 +151,7 @@ def _of_items(template: Template, events: list[Any], failed: dict[int, MappingEr
     faults: list[Fault] = []
     for index in range(len(events) + len(failed)):
         error = failed.get(index)
-        faults += of_item(index, template.invalid(next(built)) if error is None else error.faults)
+        faults += of_item(index, template.blame.invalid(next(built)) if error is None else error.faults)
     return MappingError(next(iter(failed.values())).reason, faults[:FAULTS_MAX])
 
 
@@ -159,7 +160,7 @@ def _built(template: Template, value: Any) -> Any:
         return template.evaluate(value)
     except ERRORS as error:
         # Expressions have no side effects: evaluated once more one by one, they say where it was, all of them.
-        raise MappingError(*template.blame(value)) from error
+        raise MappingError(*template.blame.all_of(value)) from error
 
 
 def _evaluated(leaf: Leaf, value: Any) -> Any:

@@ -9,16 +9,25 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
-from connector.core.records import Fault, Reason
+from connector.core.records import Fault
+from connector.mapping.blame import (
+    REQUIRED,
+    SAMPLE_TIME,
+    Blame,
+    Leaf,
+    Required,
+    RequiredMissing,
+    forgiving_object,
+    sample_now,
+)
 from connector.mapping.closures import Evaluate, constant
 from connector.mapping.contract import Body, CustomEvent, User, dotted, faults_of
-from connector.mapping.contract_rules import IDENTIFIERS, Place, describe, unreadable_time
+from connector.mapping.contract_rules import IDENTIFIERS, Place, describe
 from connector.mapping.expressions import Compiler, Expression
-from connector.mapping.faults import ExpressionSyntaxError, ValueFault
-from connector.mapping.jmespath_language import ERRORS
+from connector.mapping.faults import ExpressionSyntaxError
 from connector.mapping.json_text import text_of
 from connector.mapping.template_text import OPEN, split
 from connector.mapping.timestamps import normalized_occurred
@@ -29,15 +38,9 @@ _KNOWN_KEYS: dict[Place, tuple[str, ...]] = {
     ("user",): tuple(User.model_fields),
     ("body",): tuple(Body.model_fields),
 }
-_REQUIRED: dict[Place, str] = {
-    ("user",): f"one of {', '.join(IDENTIFIERS)}",
-    ("body",): "an object",
-    ("body", "name"): "a string without upper-case characters",
-}
-_SAMPLE_TIME = "2023-11-14T22:13:20"
 _SAMPLE_CHANNEL = "00000000-0000-4000-8000-000000000000"
 _SAMPLES: dict[Place, Any] = {
-    ("occurred",): _SAMPLE_TIME,
+    ("occurred",): SAMPLE_TIME,
     ("user",): {"named_user_id": "x"},
     ("user", "named_user_id"): "x",
     **{("user", channel): _SAMPLE_CHANNEL for channel in IDENTIFIERS[1:]},
@@ -47,18 +50,6 @@ _SAMPLES: dict[Place, Any] = {
 }
 
 
-class RequiredMissing(ValueError):
-    """A required field came out as null; `Template.missing` says which and why."""
-
-
-class Leaf(NamedTuple):
-    """A text with an expression in it, and where it stands."""
-
-    place: Place
-    text: str
-    evaluate: Evaluate
-
-
 class _Node(NamedTuple):
     evaluate: Evaluate | None
     """None: it is a constant."""
@@ -66,84 +57,12 @@ class _Node(NamedTuple):
     sample: Any
 
 
-class _Required(NamedTuple):
-    place: Place
+class Template(NamedTuple):
     evaluate: Evaluate
-    texts: list[str]
-
-
-class Template:
-    def __init__(
-        self,
-        evaluate: Evaluate,
-        leaves: list[Leaf],
-        required: list[_Required],
-        functions: frozenset[str],
-        *,
-        forgiving: Callable[[], Evaluate],
-        limits: ValidationSettings,
-    ) -> None:
-        """`forgiving` compiles it once more: what cannot be evaluated is left out of the event."""
-        self.evaluate = evaluate
-        """Raises RequiredMissing and what `jmespath_language.ERRORS` names; then ask `blame`."""
-        self.functions = functions
-        """The names of all functions in it."""
-        self._leaves = leaves
-        self._required = required
-        self._compile_forgiving = forgiving
-        self._forgiving: Evaluate | None = None
-        self._limits = limits
-
-    def blame(self, value: Any) -> tuple[Reason, list[Fault]]:
-        """All that is wrong with the event of a value that `evaluate` raised for, in one pass.
-
-        Expressions that cannot be evaluated, required fields that are null, and what is invalid in the rest.
-        """
-        failures = [fault for leaf in self._leaves if (fault := failure(leaf, value)) is not None]
-        faults = [*failures, *self._missing(value)]
-        if self._forgiving is None:
-            self._forgiving = self._compile_forgiving()
-        told = [fault.field for fault in faults]
-        faults += [fault for fault in self.invalid(self._forgiving(value)) if not _speaks_of(fault.field, told)]
-        return "expression_failed" if failures else "required_missing", faults
-
-    def invalid(self, event: Any) -> list[Fault]:
-        """What the contract says of an event, but for the time of day: mapping has no clock."""
-        return list(faults_of(event, _sample_now(event), self._limits))
-
-    def _missing(self, value: Any) -> list[Fault]:
-        """The required fields that are null, with their expressions. Not those whose expression fails."""
-        faults = []
-        for place, evaluate, texts in self._required:
-            try:
-                evaluate(value)
-            except RequiredMissing:
-                faults.append(Fault(dotted(place), f"null from {' and '.join(texts)}", _REQUIRED[place]))
-            except ERRORS:
-                continue
-        # A body whose name is missing is not missing itself: the innermost field says it.
-        return [fault for fault in faults if not any(other.field.startswith(f"{fault.field}.") for other in faults)]
-
-
-def _speaks_of(field: str, told: list[str]) -> bool:
-    """Whether a field, something in it, or what it stands in is among those that are told already."""
-    return any(
-        field == other or field.startswith((f"{other}.", f"{other}[")) or other.startswith((f"{field}.", f"{field}["))
-        for other in told
-    )
-
-
-def failure(leaf: Leaf, value: Any) -> Fault | None:
-    """The one place where what an expression raises becomes a fault: what was found, never the value itself."""
-    try:
-        leaf.evaluate(value)
-    except RequiredMissing:
-        return None
-    except ValueFault as fault:
-        return Fault(dotted(leaf.place), f"{fault.found} in {leaf.text}", fault.expected)
-    except ERRORS as error:
-        return Fault(dotted(leaf.place), f"{type(error).__name__} in {leaf.text}", "values that the expression can use")
-    return None
+    """Raises RequiredMissing and what `jmespath_language.ERRORS` names; then ask `blame`."""
+    functions: frozenset[str]
+    """The names of all functions in it."""
+    blame: Blame
 
 
 def compile_template(
@@ -152,18 +71,13 @@ def compile_template(
     """The template, or all that is wrong with it; the fields are those of the event."""
     builder = _Builder(compiler, _object)
     root = builder.node((), template)
-    faults = builder.faults or list(faults_of(root.sample, _sample_now(root.sample), limits))
+    faults = builder.faults or list(faults_of(root.sample, sample_now(root.sample), limits))
     if faults:
         return faults
     evaluate = root.evaluate or constant(root.constant)
-    return Template(
-        evaluate,
-        builder.leaves,
-        builder.required,
-        frozenset(builder.functions),
-        forgiving=lambda: build_with(template, compiler, _forgiving_object),
-        limits=limits,
-    )
+    forgiving = partial(build_with, template, compiler, forgiving_object)
+    blame = Blame(builder.leaves, builder.required, forgiving, limits)
+    return Template(evaluate, frozenset(builder.functions), blame)
 
 
 MakeObject: TypeAlias = Callable[[dict[str, Any], list[tuple[str, Evaluate]], bool], Evaluate]
@@ -182,7 +96,7 @@ class _Builder:
         self._make_object = make_object
         self.faults: list[Fault] = []
         self.leaves: list[Leaf] = []
-        self.required: list[_Required] = []
+        self.required: list[Required] = []
         self.functions: set[str] = set()
 
     def node(self, place: Place, part: Any) -> _Node:
@@ -195,11 +109,11 @@ class _Builder:
                 node = self._array(place, part)
             case _:
                 node = _Node(None, part, part)
-        if node.evaluate is None or place not in _REQUIRED:
+        if node.evaluate is None or place not in REQUIRED:
             return node
         evaluate = node.evaluate if isinstance(part, dict) else _required(node.evaluate)
         texts = [leaf.text for leaf in self.leaves if leaf.place[: len(place)] == place]
-        self.required.append(_Required(place, evaluate, texts))
+        self.required.append(Required(place, evaluate, texts))
         return node._replace(evaluate=evaluate)
 
     def _text(self, place: Place, text: str) -> _Node:
@@ -263,14 +177,6 @@ def _user_sample(nodes: dict[str, _Node]) -> dict[str, Any]:
     return literals if literals or first is None else {first: nodes[first].sample}
 
 
-def _sample_now(sample: Any) -> float:
-    """A literal time is judged by its form alone: the settings do not say when they are used."""
-    occurred = sample.get("occurred")
-    if not isinstance(occurred, str) or unreadable_time(occurred) is not None:
-        occurred = _SAMPLE_TIME
-    return datetime.fromisoformat(occurred[:19]).replace(tzinfo=UTC).timestamp()
-
-
 def _normalized(expression: Expression) -> Evaluate:
     evaluate = expression.evaluate
     if expression.source.startswith("timestamp(") and expression.functions == {"timestamp"}:
@@ -311,23 +217,6 @@ def _object(constants: dict[str, Any], dynamic: list[tuple[str, Evaluate]], not_
         elif not_empty and not built:
             raise RequiredMissing
         return built
-
-    return build
-
-
-def _forgiving_object(constants: dict[str, Any], dynamic: list[tuple[str, Evaluate]], _not_empty: bool) -> Evaluate:
-    """An object without the fields that cannot be evaluated."""
-
-    def build(value: Any) -> dict[str, Any]:
-        built = {}
-        for key, evaluate in dynamic:
-            try:
-                found = evaluate(value)
-            except ERRORS:
-                continue
-            if found is not None:
-                built[key] = found
-        return built | constants
 
     return build
 
