@@ -46,7 +46,7 @@ RUN /tools/bin/python -m pip wheel --no-index --no-deps --no-build-isolation --w
 FROM ${PYTHON_IMAGE}
 COPY --from=dependencies /opt/airship-connector /opt/airship-connector
 COPY --from=package /package/opt/airship-connector /opt/airship-connector
-ENV PATH=/opt/airship-connector/bin:${PATH} \
+ENV PATH=/opt/airship-connector/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 # A number, because an orchestrator cannot tell from a name that it is not root.

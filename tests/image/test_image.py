@@ -57,6 +57,7 @@ def test_its_configuration(described: Any, base: str) -> None:
     assert configuration["Entrypoint"] == ["/opt/airship-connector/bin/airship-connector"]
     assert configuration["Cmd"] == ["run"]
     assert "Healthcheck" not in configuration
+    assert "PATH=/opt/airship-connector/bin:/usr/local/bin:/usr/bin:/bin" in configuration["Env"]
     assert configuration["ExposedPorts"] == {"8080/tcp": {}}
     labels = {name.removeprefix("org.opencontainers.image."): value for name, value in configuration["Labels"].items()}
     assert labels["title"] == "airship-connector"
