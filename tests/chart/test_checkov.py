@@ -39,7 +39,7 @@ def test_nothing_else_is_found(tmp_path: Path) -> None:
         [*command, "--skip-check", ",".join(SKIPPED)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     told = json.loads(done.stdout)

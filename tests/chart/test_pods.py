@@ -190,6 +190,8 @@ def test_static_members_are_called_by_their_pods() -> None:
     found = workload(rendered("static-membership"))
     assert (found["kind"], found["spec"]["serviceName"]) == ("StatefulSet", "airship-airship-connector")
     assert only(rendered("static-membership"), "Service")["metadata"]["name"] == found["spec"]["serviceName"]
+    # a StatefulSet needs it
+    assert only(render(merged(values_of("static-membership"), service={"enabled": False})), "Service")
     env = connector(found["spec"]["template"]["spec"])["env"]
     assert {
         "name": "CONNECTOR__KAFKA__GROUP_INSTANCE_ID",
