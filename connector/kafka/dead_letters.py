@@ -44,7 +44,7 @@ class LeftOut(IntEnum):
         return " ".join(step.name.lower() for step in LeftOut if 0 < step <= self)
 
 
-class _Suspect(NamedTuple):
+class _Attempt(NamedTuple):
     letter: DeadLetter
     traceparent: str | None
     left_out: LeftOut
@@ -64,7 +64,7 @@ class DeadLetters:
         self._group = group
         self._listener = listener
         self._producer = Producer(dict(properties), logger=log)
-        self._suspects: deque[_Suspect] = deque()  # refused for their size: each is tried alone
+        self._suspects: deque[_Attempt] = deque()  # refused for their size: each is tried alone
         self._failure: BaseException | None = None
         self.written = 0
         """Letters that the broker has acknowledged."""
@@ -74,7 +74,7 @@ class DeadLetters:
         if self._suspects:
             self._listener.dead_letter_not_taken(letter.letter_id)
         else:
-            self._produce(_Suspect(letter, traceparent, LeftOut.NOTHING), alone=False)
+            self._produce(_Attempt(letter, traceparent, LeftOut.NOTHING), alone=False)
 
     def serve(self) -> None:
         self._producer.poll(0)
@@ -95,7 +95,7 @@ class DeadLetters:
             failure, self._failure = self._failure, None
             raise failure
 
-    def _produce(self, attempt: _Suspect, *, alone: bool) -> None:
+    def _produce(self, attempt: _Attempt, *, alone: bool) -> None:
         letter, traceparent, left_out = attempt
         record = letter.reject.record
         key, pointer = record.key(), left_out is LeftOut.VALUE
@@ -113,7 +113,7 @@ class DeadLetters:
         except KafkaException as error:
             self._refused(attempt, error.args[0], alone=True)  # by the client itself, which looks at one record
 
-    def _report(self, attempt: _Suspect, *, alone: bool) -> Callable[[KafkaError | None, Message], None]:
+    def _report(self, attempt: _Attempt, *, alone: bool) -> Callable[[KafkaError | None, Message], None]:
         def report(error: KafkaError | None, _message: Message) -> None:
             try:
                 if error is None:
@@ -126,7 +126,7 @@ class DeadLetters:
 
         return report
 
-    def _refused(self, attempt: _Suspect, error: KafkaError, *, alone: bool) -> None:
+    def _refused(self, attempt: _Attempt, error: KafkaError, *, alone: bool) -> None:
         """Too large: first again alone, then less of it. Anything else is the topic's trouble, and waits."""
         if error.code() not in _TOO_LARGE or (alone and attempt.left_out is LeftOut.VALUE):
             self._listener.dead_letter_failed(attempt.letter.letter_id, f"{error.name()}: {error.str()}")
@@ -137,7 +137,7 @@ class DeadLetters:
             self._suspects.append(attempt)
 
 
-def _next_step(attempt: _Suspect) -> LeftOut:
+def _next_step(attempt: _Attempt) -> LeftOut:
     """Without an answer there is none to leave out."""
     if attempt.left_out is LeftOut.NOTHING and attempt.letter.reject.answer is None:
         return LeftOut.HEADERS

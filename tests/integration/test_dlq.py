@@ -10,22 +10,10 @@ import pytest
 
 from connector.errors import StartError
 from connector.kafka import topic_reader
-from tests.integration.dead_letters import Dlq, letter
+from tests.integration.dead_letters import ARROYO, CONNECT, SPRING, dlq_for, letter
 from tests.integration.events import custom_event
 from tests.support.broker import Broker
-from tests.support.connector_process import settings_for
 from tests.support.topics import Record, Topics, committed, produce, produce_transaction
-
-SANDBOX = "http://127.0.0.1:9"
-"""Nothing listens there: neither command sends anything."""
-
-
-def dlq_for(
-    broker: Broker, dead: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], topic: str = "orders"
-) -> Dlq:
-    route = {"topics": [topic], "format": "json", "name": "events"}
-    settings = settings_for(broker.bootstrap_servers, "shop", SANDBOX, [route], dead)
-    return Dlq(tmp_path, settings, capsys)
 
 
 def test_counts_by_everything_that_a_letter_says(
@@ -145,33 +133,6 @@ def test_what_is_missing_is_said(
     dlq.settings["kafka"]["properties"] = {"socket.connection.setup.timeout.ms": 1000}
     dlq.write()
     assert "does not answer" in dlq("list", code=1)
-
-
-SPRING: list[tuple[str, bytes | None]] = [
-    ("kafka_dlt-original-topic", b"orders"),
-    ("kafka_dlt-original-partition", (2).to_bytes(4, "big")),
-    ("kafka_dlt-original-offset", (123_456_789_012).to_bytes(8, "big")),
-    ("kafka_dlt-original-timestamp", (1_700_000_000_123).to_bytes(8, "big")),
-    ("kafka_dlt-original-timestamp-type", b"CreateTime"),
-    ("kafka_dlt-original-consumer-group", b"billing"),
-    ("kafka_dlt-exception-fqcn", b"org.springframework.kafka.listener.ListenerExecutionFailedException"),
-    ("kafka_dlt-exception-cause-fqcn", b"java.lang.IllegalStateException"),
-    ("kafka_dlt-exception-message", b"Listener failed for ada.lovelace \x1b[31m"),
-    ("kafka_dlt-exception-stacktrace", b"java.lang..."),
-]
-CONNECT: list[tuple[str, bytes | None]] = [
-    ("__connect.errors.topic", b"orders"),
-    ("__connect.errors.partition", b"1"),
-    ("__connect.errors.offset", b"77"),
-    ("__connect.errors.connector.name", b"http-sink"),
-    ("__connect.errors.task.id", b"0"),
-    ("__connect.errors.stage", b"VALUE_CONVERTER"),
-    ("__connect.errors.class.name", b"org.apache.kafka.connect.json.JsonConverter"),
-    ("__connect.errors.exception.class.name", b"org.apache.kafka.connect.errors.DataException"),
-    ("__connect.errors.exception.message", b"Converting byte[] failed"),
-    ("__connect.errors.exception.stacktrace", b"org.apache..."),
-]
-ARROYO: list[tuple[str, bytes | None]] = [("original_partition", b"4"), ("original_offset", b"99")]
 
 
 def test_letters_of_other_programs_are_read(

@@ -12,9 +12,8 @@ import pytest
 
 from connector.airship.sandbox import LatencyFault, RunningSandbox, SandboxOptions, running_sandbox
 from connector.airship.sandbox.fault_rules import StatusFault
-from tests.integration.dead_letters import Dlq, letter
+from tests.integration.dead_letters import Dlq, dlq_for, letter
 from tests.integration.events import custom_event, inversions, numbers, repeated
-from tests.integration.test_dlq import dlq_for
 from tests.support.broker import Broker
 from tests.support.processes import ChildProcess, wait_until
 from tests.support.registry_stub import Fault, registry_stub

@@ -16,9 +16,8 @@ from confluent_kafka import Message
 from connector.airship.sandbox import SandboxOptions, running_sandbox
 from connector.core.records import Fault, Reject, SourceRecord
 from connector.kafka.dead_letters import LeftOut, headers_of
-from tests.integration.dead_letters import Dlq, letter
+from tests.integration.dead_letters import ARROYO, CONNECT, SPRING, Dlq, dlq_for, letter
 from tests.integration.events import custom_event
-from tests.integration.test_dlq import ARROYO, CONNECT, SPRING, dlq_for
 from tests.support.broker import Broker
 from tests.support.connector_process import Connector
 from tests.support.processes import ChildProcess, wait_until
