@@ -6,7 +6,7 @@ else the machine does at that time burdens all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -47,8 +47,11 @@ class Compared:
 
 def compare(
     stage: Stage, keys: Sequence[str], sizes: tuple[int, int], repetitions: int, tell: Callable[[str], None]
-) -> Compared:
-    """`sizes`: events of the short and of the long run."""
+) -> Iterator[Compared]:
+    """After each repetition all that is known, so that a run that is ended early leaves something.
+
+    `sizes`: events of the short and of the long run.
+    """
     wanted = [system for system in SYSTEMS if system.key in keys]
     missing = {system.key: reason for system in wanted if (reason := system.missing())}
     there = [system for system in wanted if system.key not in missing]
@@ -58,7 +61,7 @@ def compare(
             cost = measure(stage, system, sizes)
             costs[system.key].append(cost)
             tell(f"{repetition + 1}/{repetitions} {system.title}: {cost.cpu_us:.2f} us, {cost.rss_max_mb:.0f} MB")
-    return Compared(costs, missing)
+        yield Compared({key: tuple(runs) for key, runs in costs.items()}, missing)
 
 
 def measure(stage: Stage, system: System, sizes: tuple[int, int]) -> Cost:

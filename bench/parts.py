@@ -10,7 +10,7 @@ from bench import cost, latency, members, memory, plot, start, steps, telemetry,
 from bench.recording import RESULTS, Spread, record, table
 from bench.stage import Stage
 
-_SHORT_LONG = (150_000, 750_000)
+_SHORT_LONG = (100_000, 500_000)
 _SHORT_LONG_QUICK = (50_000, 250_000)
 
 
@@ -24,11 +24,11 @@ class Options:
 
 def run_cost(stage: Stage, options: Options) -> None:
     sizes = _sizes(options)
-    compared = cost.compare(stage, options.systems, sizes, options.repetitions, tell)
-    _show(cost.cost_table(compared))
-    if options.record:
-        record("cost", {"events": list(sizes), **compared.figures()}, stage.descriptions)
-        plot.plot_costs(compared, RESULTS / "cost.png")
+    for compared in cost.compare(stage, options.systems, sizes, options.repetitions, tell):
+        _show(cost.cost_table(compared))
+        if options.record:
+            record("cost", {"events": list(sizes), **compared.figures()}, stage.descriptions)
+            plot.plot_costs(compared, RESULTS / "cost.png")
 
 
 def run_latency(stage: Stage, options: Options) -> None:
