@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
-import pytest
 from pydantic import BaseModel
 
+from connector import status_of
 from connector.core.outcomes import BlockReason
 from connector.settings import Settings
 from connector.telemetry import metrics_page
+from connector.telemetry.port import RebalanceEvent
 from tests.unit.telemetry.test_alerts import rules
 
 PAGE = Path(__file__).parents[3] / "docs" / "operations.md"
@@ -29,9 +30,11 @@ def test_every_metric_it_names_exists():
     assert named <= families, named - families
 
 
-@pytest.mark.parametrize("reason", get_args(BlockReason))
-def test_every_reason_for_a_block_is_explained(reason: str):
-    assert f"| `{reason}` |" in TEXT
+def test_every_reason_for_a_block_is_explained():
+    own = re.findall(r'Trouble\(\s*"[a-z_]+", "([a-z_]+)"', Path(status_of.__file__).read_text())
+    assert len(own) >= 3
+    for reason in (*get_args(BlockReason), *own, "rejects_share", "rejects_run"):
+        assert re.search(rf"^\| (`[a-z_]+`, )*`{reason}`(, `[a-z_]+`)* \|", TEXT, re.MULTILINE), reason
 
 
 def test_its_links_lead_somewhere():
@@ -65,7 +68,10 @@ def setting(model: Any, path: list[str]) -> bool:
 
 def test_the_log_lines_it_names_are_logged():
     source = "".join(path.read_text() for path in (PAGE.parents[1] / "connector").rglob("*.py"))
-    named = re.findall(r"[Tt]he log line\n?\s?`([^`]+)`", TEXT)
-    assert len(named) == 3
-    for message in named:
-        assert f'"{message}"' in source
+    source += "".join(f'"partitions {event}"' for event in get_args(RebalanceEvent))
+    told = [part for part in TEXT.split("\n\n") if re.search(r"log\s+(line|has)", part) and not part.startswith("|")]
+    named = {text for part in told for text in re.findall(r"`([a-zA-Z-]+ [a-zA-Z, -]+)`", part)}
+    messages = {text for text in named if not text.startswith("airship-connector")}
+    assert messages >= {"request failed, will be sent again", "dead letter not written", "delivery waits"}
+    for message in messages:
+        assert f'"{message}"' in source, message
