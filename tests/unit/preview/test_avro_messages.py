@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -91,15 +89,6 @@ VALUE = {
     "day": "2024-06-01", "raw": "AP8=", "note": "a text", "kind": "B", "rate": 1.5, "what": {"q": 0.1},
     "more": {"a": "1.000"},
 }  # fmt: skip
-
-
-@pytest.fixture
-def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with monkeypatch.context() as here:
-        here.setenv("TZ", "America/New_York")
-        time.tzset()
-        yield
-    time.tzset()
 
 
 @pytest.mark.usefixtures("far_from_utc")

@@ -125,6 +125,7 @@ def test_the_count_and_the_kinds_that_are_shown(preview: Preview) -> None:
     assert "event   " not in done.out
 
 
+@pytest.mark.usefixtures("far_from_utc")
 def test_the_clock_can_be_set(preview: Preview) -> None:
     settings = SETTINGS | {"routes": [{"topics": ["orders"]}]}
     event = '{"occurred": "2020-05-02T02:31:22", "user": {"named_user_id": "u"}, "body": {"name": "n"}}'
@@ -132,6 +133,7 @@ def test_the_clock_can_be_set(preview: Preview) -> None:
         ("2020-05-02T02:31:22Z", "event"),
         ("2020-05-02T04:31:22+02:00", "event"),
         ("2020-05-02 02:31", "event"),
+        ("2020-05-02T02:00:00", "reject"),
         ("2020-05-01", "reject"),
         ("2020-08-05", "reject"),
     ):
@@ -249,6 +251,19 @@ def test_standard_input_and_a_reader_that_has_enough(tmp_path: Path) -> None:
         assert cut.stdout.count(b"\n") == 2
         assert b"Traceback" not in cut.stderr
         assert b"Exception" not in cut.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_a_reader_that_is_gone_before_anything_was_written(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "connector.yaml").write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")
+    command = [sys.executable, "-m", "connector", "preview", "-c", str(tmp_path / "connector.yaml"), "--file", "-"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*command, *arguments], input=b'{"id": "u"}', stdout=write, stderr=subprocess.PIPE, timeout=60, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_a_locale_that_lacks_a_letter(tmp_path: Path) -> None:
