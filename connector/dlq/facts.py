@@ -39,11 +39,6 @@ class Origin(NamedTuple):
     partition: int | None
     offset: int | None
 
-    def __str__(self) -> str:
-        partition = "?" if self.partition is None else self.partition
-        offset = "?" if self.offset is None else self.offset
-        return f"{self.topic or '?'}[{partition}]@{offset}"
-
 
 @dataclass(frozen=True, slots=True)
 class Facts:
