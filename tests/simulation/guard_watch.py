@@ -69,6 +69,8 @@ class GuardWatch:
         before, after = self._trip, self._guard.trip
         if after is before:
             return
+        if before is None and after is not None and after.cause == "share":
+            require(after.of >= self._limits.verdicts_min, self._name, f"a share of {after.of} verdicts trips it")
         if after is not None:
             self._happened["a sample was bad" if before is not None else f"tripped by a {after.cause}"] += 1
         elif before is not None:

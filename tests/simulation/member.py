@@ -46,7 +46,7 @@ class Member:
         self.is_fenced = False  # its session ran out
         self.lost_pending = False  # and it is about to notice
         self.membership_lost = False
-        self.bytes_above_max = 0
+        self.bytes_above_max = self.held_above_max = 0
         self.draining: Iterator[None] | None = None
         self._commit_at = 0.0
         self._checked: object = None
@@ -86,7 +86,7 @@ class Member:
             return
         self._checked = state
         window = self.limits.window
-        bytes_max = window.bytes_max + self.bytes_above_max
+        bytes_max = window.bytes_max + self.bytes_above_max + self.held_above_max
         self.world.ledger.check_engine(self.engine, window.records_max, bytes_max)
 
     def take_answers(self) -> None:
@@ -230,7 +230,8 @@ class Member:
             if partition.held_for is not None and not self.world.schema_known(partition.held_for.schema):
                 continue
             while held := [record for record in self.engine.take_held(partition) if isinstance(record, ModelRecord)]:
-                self._overshoot(held)
+                most = max(sum(entry[4] for entry in record.entries()) for record in held)
+                self.held_above_max = max(self.held_above_max, self.limits.window.bytes_max // 16 + most)
                 self._prepare(partition, held)
                 if partition.held_for is not None:
                     break
