@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -147,6 +148,27 @@ def test_its_structure_is_for_everybody():
     browse(look)
 
 
+def test_axe_finds_nothing_in_any_state():
+    async def look(page: Page) -> None:
+        now, wall_ms = time.monotonic(), int(time.time() * 1000)
+        states = {
+            "healthy": scenarios.healthy(now),
+            "lagging": scenarios.lagging(now, wall_ms),
+            "blocked": scenarios.blocked(now, wall_ms),
+            "breaker open": scenarios.breaker_open(now, wall_ms),
+            "flood": scenarios.flood(now, wall_ms),
+            "starting": None,
+        }
+        for name, snapshot in states.items():
+            for width, dark in ((360, False), (1200, True)):
+                await page.open(snapshot, width=width, dark=dark)
+                await page.browser.ask(f"{AXE};0")
+                found = await page.browser.ask(VIOLATIONS)
+                assert found == [], f"{name}, {width} wide, dark={dark}"
+
+    browse(look)
+
+
 def test_what_the_job_says_is_text_never_markup():
     async def look(page: Page) -> None:
         now = time.monotonic()
@@ -159,6 +181,9 @@ def test_what_the_job_says_is_text_never_markup():
 
     browse(look)
 
+
+AXE = resources.files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+VIOLATIONS = "axe.run(document).then((r) => r.violations.map((v) => [v.id, v.impact, v.nodes.map((n) => n.html)]))"
 
 # WCAG's contrast of every piece of text with the first opaque background behind it: 4.5, or 3 for large text.
 FAINT_TEXT = """
