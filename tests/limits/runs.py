@@ -124,7 +124,7 @@ def _broken(phases: list[Phase], watch: Watch, rss_max_mb: int) -> list[str]:
             )
         if phase.window_bytes_max > watch.window_bytes_limit * (1 + limits.WINDOW_EXCESS):
             faults.append(f"{phase.name}: {phase.window_bytes_max} bytes in the window of {watch.window_bytes_limit}")
-        silence = limits.MAX_POLL_INTERVAL_MS / 2000
+        silence = limits.MAX_POLL_INTERVAL_MS / 1000
         if phase.longest_silence_seconds > silence:
             faults.append(f"{phase.name}: the loop said nothing for {phase.longest_silence_seconds:.1f} s")
     if sum(phase.rebalances for phase in phases) > 1:
