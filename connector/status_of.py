@@ -62,6 +62,9 @@ def _breaker(engine: Engine, now: float) -> BreakerState:
 
 def _troubles(loop: Loop, now: float) -> Iterator[Trouble]:
     engine = loop.engine
+    if loop.kafka.lost_since is not None:
+        detail = "no word from the group's coordinator for a session's time, or this member came too late"
+        yield Trouble("kafka", "partitions_lost", loop.kafka.lost_since, detail)
     if engine.pacing.blockage is not None:
         blockage = engine.pacing.blockage
         yield Trouble("airship", blockage.cause.reason, blockage.since, blockage.cause.detail)
@@ -79,9 +82,6 @@ def _troubles(loop: Loop, now: float) -> Iterator[Trouble]:
     registry = loop.registry_trouble
     if registry is not None:
         yield Trouble("schema_registry", "schema_registry_unavailable", registry[0], registry[1])
-    if loop.kafka.lost_since is not None:
-        detail = "no word from the group's coordinator for a session's time, or this member came too late"
-        yield Trouble("kafka", "partitions_lost", loop.kafka.lost_since, detail)
     told = loop.kafka.current(now)
     if told is not None:
         yield Trouble("kafka", told.code, told.since, told.detail, stops_delivery=False)

@@ -25,8 +25,9 @@ class KafkaTrouble:
         """Since when the group counts this member as gone, or no broker tells it otherwise."""
 
     def told(self, code: str, detail: str, now: float) -> None:
+        """While it lasts it keeps the code that it began with: one outage is told by several, in turn."""
         before = self.current(now)
-        self._told = Told(now if before is None else before.since, now, code, detail)
+        self._told = Told(now, now, code, detail) if before is None else before._replace(last=now, detail=detail)
 
     def over(self) -> None:
         """The cluster has just answered what was asked."""

@@ -15,6 +15,15 @@ def test_what_is_told_again_and_again_is_one_trouble_since_it_was_told_first() -
     assert (told.since, told.code, told.detail) == (100.0, "_TRANSPORT", "refused at 112.0")
 
 
+def test_an_outage_that_is_told_by_several_codes_in_turn_is_one_trouble() -> None:
+    trouble = KafkaTrouble()
+    trouble.told("_TRANSPORT", "connection refused", 100.0)
+    trouble.told("_ALL_BROKERS_DOWN", "1/1 brokers are down", 101.0)
+    told = trouble.current(102.0)
+    assert told is not None
+    assert (told.since, told.code, told.detail) == (100.0, "_TRANSPORT", "1/1 brokers are down")
+
+
 def test_what_is_not_told_again_is_over_and_begins_anew_later() -> None:
     trouble = KafkaTrouble()
     trouble.told("_TRANSPORT", "refused", 100.0)
