@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from connector.core.actions import EngineLimits, SendRequest, WriteDeadLetter
+from connector.core.departed import Departed
 from connector.core.engine import Engine
 from connector.core.outcomes import Delivered
 from connector.core.partition import Partition
@@ -34,6 +35,7 @@ class Member:
         self.engine = Engine(limits, Random(world.random.random()))
         self.guards = GuardWatches(self.engine, limits.guard, world.guard_did)
         self.committer = Committer(self)
+        self.departed = Departed()
         self.fetch: dict[TopicPartition, int] = {}
         self.grants: dict[TopicPartition, int] = {}
         self.paused: set[TopicPartition] = set()
@@ -104,6 +106,9 @@ class Member:
             closed = not said_ok or not self.engine.pacing.in_trouble
             require(closed, "6", "delivered, and still held back by a breaker or a block")
             self.world.ledger.answered(carried, delivered=said_ok)
+            for partition, entries in report.runs if said_ok else ():
+                if partition.gone:
+                    self.departed.settled(partition, [entry[0] for entry in entries])
 
     def take_reports(self) -> None:
         while self.reports:
@@ -120,6 +125,8 @@ class Member:
             self.letters_open -= 1
             letter = self.engine.dead_letter_reported(letter_id)
             self.world.ledger.reported(letter.partition.name.partition, letter.offset)
+            if letter.partition.gone:
+                self.departed.settled(letter.partition, [letter.offset])
 
     def act(self) -> None:
         for action in self.engine.actions(self.world.timeline.now):
@@ -248,11 +255,13 @@ class Member:
     def commit(self, positions: dict[TopicPartition, int]) -> None:
         plan = self.engine.commit_plan(positions)
         if plan:
+            self.departed.offered(plan)
             self.committer.send(plan)
 
     def commit_answered(self, result: CommitResult) -> None:
         for item in result.done:
             self.engine.confirmed(item)
+            self.departed.confirmed(item)
         if result.metadata_refused:
             self.engine.metadata_refused = True
         self.membership_lost = result.membership_lost
@@ -264,6 +273,7 @@ class Member:
     ) -> None:
         partition = self.engine.assign(name, position, metadata)
         self.world.ledger.began((self.number, partition.epoch), named)
+        self.departed.come_back(partition)
         self.fetch[name] = position
         self.grants[name] = grant
         self.paused.discard(name)
@@ -273,8 +283,14 @@ class Member:
 
     def lost(self) -> None:
         self.is_fenced = self.lost_pending = False
-        self.engine.drop(list(self.engine.partitions))
+        self._drop(list(self.engine.partitions))
         self._forget(list(self.fetch))
+
+    def _drop(self, names: Collection[TopicPartition]) -> None:
+        for name in names:
+            if name in self.engine.partitions:
+                self.departed.leave(self.engine.partitions[name])
+        self.engine.drop(names)
 
     def _forget(self, names: Collection[TopicPartition]) -> None:
         for name in names:
@@ -307,7 +323,7 @@ class Member:
                 due = [item for item in self.engine.commit_plan({}) if item.partition.name in names]
                 require(not due, "7", f"member {self.number} gives away what it has not committed: {due}")
         self.engine.draining = False
-        self.engine.drop(names)
+        self._drop(names)
         self._forget([name for name in names if name in self.fetch])
         then()
 
