@@ -75,7 +75,7 @@ PLAN: tuple[Scenario, ...] = (
         "a second and a third member join and leave, classic protocol",
         lambda scene: membership.join_and_leave(scene, 10),
         1,
-        lambda scene: membership.join_and_leave(scene, 4),
+        lambda scene: membership.join_and_leave(scene, 3),
     ),
     Scenario(
         "join-and-leave-kip848",

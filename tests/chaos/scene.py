@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -131,9 +130,6 @@ class Scene:
         self.kills += 1
         self.note_exposure(member, at)
         member.connector = None
-
-    def signal(self, member: Member, number: signal.Signals) -> None:
-        member.running.process.signal(number)
 
     def note_exposure(self, member: Member, at: float, held: dict[int, Committed] | None = None) -> None:
         """Evidence of this member was lost at `at`, until now. `held`: what the group had committed; else what it has

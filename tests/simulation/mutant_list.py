@@ -283,4 +283,16 @@ MUTANTS = (
         "            partition.held.extendleft(reversed(prepared.rest))",
         "            partition.held.extend(prepared.rest)",
     ),
+    Mutant(
+        "what was settled before a partition left ends one too high when it comes back",
+        "core/departed.py",
+        "OffsetRange(position, left.progress.position)",
+        "OffsetRange(position, left.progress.position + 1)",
+    ),
+    Mutant(
+        "what was settled before a partition left counts whoever committed since",
+        "core/departed.py",
+        " not in left.commits:",
+        " not in left.commits and False:",
+    ),
 )
