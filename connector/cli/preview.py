@@ -20,9 +20,9 @@ from connector.cli.preview_settings import settings_for_preview
 
 if TYPE_CHECKING:
     from connector.core.records import SourceRecord
+    from connector.kafka.topic_sample import Start, TopicSample
     from connector.preview.judge import Judge, Judgement, Outcome
     from connector.preview.tally import Tally
-    from connector.preview.topic_reader import Start, TopicReader
     from connector.settings import Settings
 
 _FORMS = ("auto", "messages", "values", "items", "avro", "bytes")
@@ -149,7 +149,7 @@ def preview_command(
         if file is not None:
             records = _of_file(file, form, named, now_seconds, judge)
         elif named is not None:
-            reader = opened.enter_context(_topic_reader(settings, named, partitions, timeout))
+            reader = opened.enter_context(_topic_sample(settings, named, partitions, timeout))
             records = reader.read(count or _COUNT_OF_TOPIC, offset if offset is not None else start or "earliest")
         else:
             raise click.UsageError(f"expected --topic {expected_topics(settings.routes)}")
@@ -166,12 +166,12 @@ def _of_file(file: Path, form: str, topic: str | None, now_seconds: float, judge
     return file_records(file, chosen, Given(topic, now_seconds, judge.know))
 
 
-def _topic_reader(settings: Settings, topic: str, partitions: tuple[int, ...], seconds: float) -> TopicReader:
+def _topic_sample(settings: Settings, topic: str, partitions: tuple[int, ...], seconds: float) -> TopicSample:
     """Raises StartError when the cluster does not answer, or has no such topic or partition."""
     from connector.cli.checks.cluster_admin import ClusterAdmin, Refused
     from connector.errors import StartError
     from connector.kafka.properties import connection_properties
-    from connector.preview.topic_reader import TopicReader
+    from connector.kafka.topic_sample import TopicSample
 
     until = time.monotonic() + seconds
     metadata = ClusterAdmin(connection_properties(settings), seconds).metadata()
@@ -185,7 +185,7 @@ def _topic_reader(settings: Settings, topic: str, partitions: tuple[int, ...], s
     absent = sorted(set(partitions) - set(there))
     if absent:
         raise StartError(f"{topic} has the partitions {there[0]} to {there[-1]}: found --partition {absent[0]}")
-    return TopicReader(settings, topic, set(partitions) or there, max(1.0, until - time.monotonic()))
+    return TopicSample(settings, topic, set(partitions) or there, max(1.0, until - time.monotonic()))
 
 
 def _json_lines() -> Show:

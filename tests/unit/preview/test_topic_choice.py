@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.errors import SettingsError
+from connector.kafka.topic_sample import shares
 from connector.preview.topic_choice import chosen_topic, expected_topics
-from connector.preview.topic_reader import shares
 from connector.settings import RouteSettings
 
 ORDERS = RouteSettings(topics=["orders"])

@@ -25,7 +25,7 @@ Start: TypeAlias = Literal["earliest", "latest"] | datetime | int
 """The oldest; the newest; from a time on; from an offset on, or with a minus so many before the end."""
 
 _PIECE_SECONDS = 0.5
-_SILENT = logging.getLogger("connector.preview.silent")
+_SILENT = logging.getLogger("connector.kafka.silent")
 _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
 _PASSING = {
@@ -51,7 +51,7 @@ class _Span:
         return max(0, self.end - self.next_offset)
 
 
-class TopicReader:
+class TopicSample:
     def __init__(self, settings: Settings, topic: str, partitions: Iterable[int], seconds: float) -> None:
         self._topic = topic
         self._partitions = sorted(partitions)
@@ -78,7 +78,7 @@ class TopicReader:
     def close(self) -> None:
         self._consumer.close()
 
-    def __enter__(self) -> TopicReader:
+    def __enter__(self) -> TopicSample:
         return self
 
     def __exit__(self, *_: object) -> None:
