@@ -129,7 +129,9 @@ class Snapshot:
 
     @property
     def lag(self) -> int | None:
-        """The sum over the partitions held; None while one of them is not known."""
+        """The sum over the partitions held; None while one of them is not known, or which they are."""
+        if not self.partitions and any(trouble.side == "kafka" for trouble in self.blocked):
+            return None
         lags = [partition.lag for partition in self.partitions]
         known = [lag for lag in lags if lag is not None]
         return sum(known) if len(known) == len(lags) else None

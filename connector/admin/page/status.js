@@ -149,7 +149,8 @@ function showPath(status) {
   const paused = status.partitions.filter((partition) => partition.paused).length;
   const window = status.window;
   const reading = paused && paused === status.partitions.length ? "Paused" : status.rates.read > 0 ? "Reading" : status.lag ? "Not reading now" : "Nothing new";
-  const taking = status.rates.delivered > 0 ? "Accepting" : status.requests.in_flight ? "Has not answered yet" : "Not asked now";
+  const failing = !open && status.breaker.reason !== "" && status.rates.delivered === 0;
+  const taking = failing ? "Requests fail and are tried again" : status.rates.delivered > 0 ? "Accepting" : status.requests.in_flight ? "Has not answered yet" : "Not asked now";
   at("path").replaceChildren(
     station("Kafka", tone(kafka), state(kafka, reading), [
       `${count(status.partitions.length)} partitions, ${count(paused)} paused`,
@@ -160,7 +161,7 @@ function showPath(status) {
       `${size(window.bytes)} of ${size(window.bytes_max)}`,
       `${count(status.dead_letters_waiting)} dead letters without a report`,
     ]),
-    station("Airship", open ? "bad" : tone(airship), open ? `Breaker ${status.breaker.state.replace("_", " ")}` : state(airship, taking), [
+    station("Airship", open ? "bad" : failing && !airship.length ? "waiting" : tone(airship), open ? `Breaker ${status.breaker.state.replace("_", " ")}` : state(airship, taking), [
       `${rate(status.rates.requests)} requests a second`,
       status.last_delivery ? `Last accepted ${ago(status.last_delivery_seconds_ago)}` : "Nothing accepted yet",
     ]),

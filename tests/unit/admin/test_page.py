@@ -12,7 +12,7 @@ import pytest
 
 from connector.admin.heartbeat import Heartbeat
 from connector.admin.server import AdminServer
-from connector.core.snapshot import Snapshot
+from connector.core.snapshot import BreakerState, Snapshot
 from tests.unit.admin import scenarios
 from tests.unit.admin.browser import CHROMIUM, Browser
 
@@ -87,6 +87,11 @@ def test_each_question_has_its_answer_on_the_page():
         await page.open(scenarios.breaker_open(now, wall_ms))
         assert await page.text("h1") == "Not delivering: Airship fails too often"
         assert "Next attempt in" in await page.text("#detail")
+
+        failing = BreakerState(reason="the endpoint answered 429", next_attempt=now + 9.0)
+        await page.open(scenarios.job(now, partitions=scenarios.partitions(9, window=9), breaker=failing))
+        assert await page.text("h1") == "Requests fail and are tried again"
+        assert await page.text("#path li:last-child .state") == "Requests fail and are tried again"
 
         await page.open(scenarios.flood(now, wall_ms))
         assert "required_missing\tmap\t1,000" in await page.text("#reject-rows")

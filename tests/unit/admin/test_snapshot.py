@@ -1,7 +1,7 @@
 """The snapshot's own sums."""
 
 from connector.core.records import NextOffset, TopicPartition
-from connector.core.snapshot import PartitionState, Snapshot
+from connector.core.snapshot import PartitionState, Snapshot, Trouble
 
 NAME = TopicPartition("orders", 0)
 
@@ -27,6 +27,11 @@ def test_lag_is_unknown_rather_than_guessed():
 
 def test_lag_is_never_negative():
     assert state(10, 8, settled=12).lag == 0, "the end was asked for before the records were settled"
+
+
+def test_a_member_that_lost_its_partitions_does_not_know_how_far_behind_it_is():
+    lost = Trouble("kafka", "partitions_lost", 0.0)
+    assert Snapshot(1.0, troubles=(lost,)).lag is None
 
 
 def test_a_member_without_partitions_is_not_behind():
