@@ -77,10 +77,9 @@ def _outages(
         scene.wait_delivered(scene.delivered() + scene.random.randrange(500, 2000))
         end = begin()
         time.sleep(least_seconds + scene.random.uniform(0.0, 3.0))
-        end()
-        scene.produce(events // 2)
         with scene.recovering():
-            pass
+            end()
+            scene.produce(events // 2)  # what was there before may be delivered already
         scene.incidents += 1
         scene.tell(f"outage {scene.incidents}, {scene.delivered()} delivered")
 

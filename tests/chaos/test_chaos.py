@@ -17,17 +17,13 @@ SEED = int(os.environ.get("SEED") or 1)
 SHORT = [(scenario, scenario.short) for scenario in PLAN if scenario.short is not None]
 
 
-def named(value: object) -> str:
-    return value.name if isinstance(value, Scenario) else ""
-
-
 def _skip_where_it_cannot(broker: Broker, scenario: Scenario) -> None:
     if lacking := scenario.lacking(broker):
         pytest.skip(f"needs a broker that can {', '.join(lacking)}; this run uses {broker.description}")
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(("scenario", "act"), SHORT, ids=named)
+@pytest.mark.parametrize(("scenario", "act"), SHORT, ids=[scenario.name for scenario, _ in SHORT])
 def test_short(broker: Broker, scenario: Scenario, act: Act) -> None:
     _skip_where_it_cannot(broker, scenario)
     row = run_scenario(broker, scenario, act, iter([SEED]), print)
@@ -38,7 +34,7 @@ def test_short(broker: Broker, scenario: Scenario, act: Act) -> None:
 @pytest.mark.integration
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("scenario", PLAN, ids=named)
+@pytest.mark.parametrize("scenario", PLAN, ids=[scenario.name for scenario in PLAN])
 def test_long(broker: Broker, scenario: Scenario) -> None:
     _skip_where_it_cannot(broker, scenario)
     row = run_scenario(broker, scenario, scenario.act, seeds_of(scenario, SEED), print)
