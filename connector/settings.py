@@ -186,7 +186,9 @@ class DeliverySettings(Section):
     window: WindowSettings = WindowSettings()
     retry: RetrySettings = RetrySettings()
     commit_interval_ms: Annotated[int, Field(ge=10)] = Field(
-        500, description="a kill repeats what was in flight and what was settled since the last commit"
+        500,
+        description="at the latest; a busy member commits up to ten times as often. "
+        "A kill repeats what was in flight and what was settled since the last commit",
     )
     drain_ms: Annotated[int, Field(ge=0)] = Field(
         20_000,
