@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanContext
 
 from connector.core.records import Reason, Reject, SourceRecord, Stage, TopicPartition
 from connector.core.snapshot import Rates, RejectCount, Snapshot
+from connector.telemetry.changes import tell_changes
 from connector.telemetry.instruments import Exemplar
 from connector.telemetry.logs import EventLog
 from connector.telemetry.port import NO_HEADERS, Evidence, OutcomeName, RebalanceEvent, Telemetry
@@ -235,7 +236,7 @@ class LiveTelemetry(Telemetry):
         )
         self.latest = snapshot
         self._registry.show(snapshot)
-        self._tell_changes(before, snapshot)
+        tell_changes(self._log, before, snapshot)
 
     def _count_rejects(self, now: float) -> None:
         for (stage, reason), count in self._new_rejects.items():
@@ -260,27 +261,6 @@ class LiveTelemetry(Telemetry):
             round((b - a) / span, 1) for a, b in zip(first[1:], sample[1:], strict=True)
         )
         return Rates(read, delivered, rejected, requests)
-
-    def _tell_changes(self, before: Snapshot | None, after: Snapshot) -> None:
-        known = {(trouble.side, trouble.reason): trouble for trouble in before.troubles} if before else {}
-        current = {(trouble.side, trouble.reason) for trouble in after.troubles}
-        for trouble in after.troubles:
-            if (trouble.side, trouble.reason) not in known:
-                self._log.error(
-                    "delivery waits" if trouble.stops_delivery else "trouble",
-                    side=trouble.side,
-                    reason=trouble.reason,
-                    detail=trouble.detail,
-                )
-        for key, trouble in known.items():
-            if key not in current:
-                seconds = round(after.taken - trouble.since, 1)
-                self._log.info("trouble is over", side=trouble.side, reason=trouble.reason, lasted_seconds=seconds)
-        was = before.breaker.state if before else "closed"
-        if was == "closed" and after.breaker.state != "closed":
-            self._log.error("breaker open: requests are held back", reason=after.breaker.reason)
-        elif was != "closed" and after.breaker.state == "closed":
-            self._log.info("breaker closed: requests flow again")
 
     def trace_of(self, batch_id: int) -> SpanContext | None:
         return None if self._tracing is None else self._tracing.trace_of(batch_id)
