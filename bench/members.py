@@ -1,8 +1,7 @@
 """One member and two of one group, by the clock: how far adding members helps on one machine.
 
 In two situations: the endpoint takes 100 ms, so that requests in flight are the limit; and it costs nothing, so that
-the CPU is. The second one does not scale on the two cores that broker, endpoint and members share, and is not meant
-to: it shows where this machine ends.
+the CPU is. The second one shows where this machine ends, for broker and endpoint share it with the members.
 
 The members join first and share the partitions; the topic is filled while the endpoint stands still; then it goes on,
 and the rate is read there.
