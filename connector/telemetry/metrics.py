@@ -185,7 +185,8 @@ RETRIED = Declaration(
     "{request}",
     (a.REASON,),
     "Requests that failed for no fault of their events and are sent again.",
-    "`throttled`: lower the rate; `server_error` and `transport`: Airship or the network; they heal without a hand.",
+    "`throttled`: lower the rate; `server_error`: Airship; `connect`, `tls`, `timeout`, `disconnected`: Airship or the "
+    "way to it; `credentials_unavailable`: the token URL or the token file. They heal without a hand.",
 )
 BLOCKED = Declaration(
     "connector.delivery.blocked",

@@ -10,7 +10,10 @@ import os
 import resource
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import get_args
 
+from connector.core.outcomes import RetryReason
+from connector.core.records import FaultKind
 from connector.core.snapshot import Snapshot
 from connector.telemetry import attributes as a
 from connector.telemetry import metrics as m
@@ -83,7 +86,8 @@ class Registry:
             self.settled.add(0, (evidence,))
         for event in ("assigned", "revoked", "lost"):
             self.rebalances.add(0, (event,))
-        for reason in ("transport", "throttled", "server_error", "unreadable_answer", "credentials_unavailable"):
+        # of a transport's fault it is the kind that is told
+        for reason in sorted({*get_args(RetryReason), *get_args(FaultKind)} - {"transport"}):
             self.retried.add(0, (reason,))
         self.stale.add(0)
 

@@ -89,7 +89,7 @@ def test_requests_are_measured_by_their_answer():
             ("delivered", 0.02, 200, None),
             ("delivered", 0.3, 200, None),
             ("retry", 0.01, 503, "server_error"),
-            ("retry", 5.0, None, "transport"),
+            ("retry", 5.0, None, "timeout"),
             ("blocked", 0.01, 401, "unauthorized"),
             ("blocked", 0.01, None, "credentials_refused"),
             ("refused", 0.01, 400, None),
@@ -102,7 +102,7 @@ def test_requests_are_measured_by_their_answer():
     count = "http_client_request_duration_seconds_count"
     assert value(wired, count, http_response_status_code="200", error_type="") == 2
     assert value(wired, count, http_response_status_code="503", error_type="503") == 1
-    assert value(wired, count, http_response_status_code="", error_type="transport") == 1
+    assert value(wired, count, http_response_status_code="", error_type="timeout") == 1
     assert value(wired, count, http_response_status_code="401") == 1
     assert value(wired, count, http_response_status_code="", error_type="credentials_refused") == 1
     assert value(wired, count, http_response_status_code="400") == 1
@@ -113,7 +113,7 @@ def test_requests_are_measured_by_their_answer():
     assert value(wired, bucket, http_response_status_code="200", le="0.025") == 1
     assert value(wired, bucket, http_response_status_code="200", le="+Inf") == 2
     assert value(wired, "connector_requests_retried_total", reason="server_error") == 1
-    assert value(wired, "connector_requests_retried_total", reason="transport") == 1
+    assert value(wired, "connector_requests_retried_total", reason="timeout") == 1
     assert value(wired, "connector_requests_retried_total", reason="throttled") == 0
     assert value(wired, "connector_batch_events_count") == 8
     assert value(wired, "connector_batch_events_sum") == 24
@@ -205,6 +205,11 @@ def test_a_block_is_1_while_it_lasts_and_0_afterwards():
     wired.telemetry.publish(snapshot())
     assert value(wired, "connector_delivery_blocked", reason="unauthorized") == 0
     assert value(wired, "connector_breaker_open") == 0
+
+
+@pytest.mark.parametrize("reason", ["throttled", "server_error", "connect", "timeout", "credentials_unavailable"])
+def test_the_first_retry_for_a_reason_is_an_increase(reason: str):
+    assert value(Wired(tracing=False), "connector_requests_retried_total", reason=reason) == 0
 
 
 def test_rebalances_stale_answers_expired_records_commits_and_dead_letters():
