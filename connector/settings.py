@@ -43,6 +43,9 @@ class KafkaSettings(Section):
     auto_offset_reset: Literal["earliest", "latest", "error"] = Field(
         "earliest", description="where a group without a committed offset starts; earliest loses nothing"
     )
+    msk_iam_region: str | None = Field(
+        None, description="Amazon MSK with IAM: the cluster's region; needs the extra `msk`, and no `sasl.` property"
+    )
     properties: dict[str, Property] = Field(
         default_factory=dict,
         description="any librdkafka property; the few that would break delivery are refused by name",

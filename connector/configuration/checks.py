@@ -71,6 +71,14 @@ def _servers(settings: Settings) -> Found:
             return
 
 
+@_needs("kafka.msk_iam_region", "kafka.properties")
+def _msk_iam(settings: Settings) -> Found:
+    if settings.kafka.msk_iam_region is not None:
+        for name in settings.kafka.properties:
+            if name == "security.protocol" or name.startswith("sasl."):
+                yield ("kafka", "properties", name), "found beside kafka.msk_iam_region, which sets it; expected none"
+
+
 @_needs("kafka.group_protocol", "kafka.session_timeout_ms")
 def _session(settings: Settings) -> Found:
     kafka = settings.kafka

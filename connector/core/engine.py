@@ -254,7 +254,8 @@ class Engine:
             self._resend(report, now)  # what was refused may have been an event that is not ours any more
         elif len(group.items) == 1:
             partition, entry = group.items[0]
-            fault = Fault(outcome.path or "", "an event that Airship refused", f"one that it takes; it says: {outcome.error}")
+            says = f"one that it takes; it says: {outcome.error}"
+            fault = Fault(outcome.path or "", "an event that Airship refused", says)
             self._reject_entry(report, partition, entry, "refused", fault, outcome.status, outcome.answer, now)
         else:
             remainder.refused(group, suspect_index(outcome, [entry[2] for _, entry in group.items]))

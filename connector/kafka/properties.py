@@ -6,8 +6,14 @@ The rest is a choice with a reason, and `kafka.properties` or `dead_letters.prop
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
+from connector.kafka.msk_iam import tokens_for
 from connector.kafka.property_names import CONSUMER_ONLY
 from connector.settings import DeadLetterSettings, KafkaSettings, Property, Settings
+
+ClientProperties: TypeAlias = dict[str, Any]
+"""librdkafka's properties, and confluent-kafka's own, which are callbacks."""
 
 CLIENT_ID = "airship-connector"
 
@@ -52,24 +58,24 @@ _PRODUCER_CHOICES: dict[str, Property] = {
 }
 
 
-def consumer_properties(settings: Settings) -> dict[str, Property]:
+def consumer_properties(settings: Settings) -> ClientProperties:
     """For `Consumer`; callbacks are the caller's."""
     return consumer_properties_of(settings.kafka)
 
 
-def producer_properties(settings: Settings) -> dict[str, Property]:
+def producer_properties(settings: Settings) -> ClientProperties:
     """For the `Producer` of the dead letters: the connection of the consumer, and its own properties."""
     return producer_properties_of(settings.kafka, settings.dead_letters)
 
 
-def connection_properties(settings: Settings) -> dict[str, Property]:
+def connection_properties(settings: Settings) -> ClientProperties:
     """For `AdminClient` and any other client that neither joins the group nor writes."""
     kafka = settings.kafka
     return {**_CONNECTION_CHOICES, **_shared(kafka), "bootstrap.servers": kafka.bootstrap_servers}
 
 
-def consumer_properties_of(kafka: KafkaSettings) -> dict[str, Property]:
-    fixed: dict[str, Property] = {
+def consumer_properties_of(kafka: KafkaSettings) -> ClientProperties:
+    fixed: ClientProperties = {
         "bootstrap.servers": kafka.bootstrap_servers,
         "group.id": kafka.group_id,
         "group.protocol": kafka.group_protocol,
@@ -80,8 +86,9 @@ def consumer_properties_of(kafka: KafkaSettings) -> dict[str, Property]:
         "enable.auto.offset.store": False,
         "isolation.level": "read_committed",
         "enable.partition.eof": False,
+        **_msk_iam(kafka),
     }
-    choices = {**_CONNECTION_CHOICES, **_CONSUMER_CHOICES}
+    choices: ClientProperties = {**_CONNECTION_CHOICES, **_CONSUMER_CHOICES}
     if kafka.group_instance_id is not None:
         fixed["group.instance.id"] = kafka.group_instance_id
     if kafka.group_protocol == "classic":
@@ -96,8 +103,8 @@ def consumer_properties_of(kafka: KafkaSettings) -> dict[str, Property]:
     return {**choices, **kafka.properties, **fixed}
 
 
-def producer_properties_of(kafka: KafkaSettings, dead_letters: DeadLetterSettings) -> dict[str, Property]:
-    fixed: dict[str, Property] = {
+def producer_properties_of(kafka: KafkaSettings, dead_letters: DeadLetterSettings) -> ClientProperties:
+    fixed: ClientProperties = {
         "bootstrap.servers": kafka.bootstrap_servers,
         "enable.idempotence": True,
         "acks": "all",
@@ -108,5 +115,16 @@ def producer_properties_of(kafka: KafkaSettings, dead_letters: DeadLetterSetting
     return {**_CONNECTION_CHOICES, **_PRODUCER_CHOICES, **_shared(kafka), **dead_letters.properties, **fixed}
 
 
-def _shared(kafka: KafkaSettings) -> dict[str, Property]:
-    return {name: value for name, value in kafka.properties.items() if name not in CONSUMER_ONLY}
+def _shared(kafka: KafkaSettings) -> ClientProperties:
+    own = {name: value for name, value in kafka.properties.items() if name not in CONSUMER_ONLY}
+    return {**own, **_msk_iam(kafka)}
+
+
+def _msk_iam(kafka: KafkaSettings) -> ClientProperties:
+    if kafka.msk_iam_region is None:
+        return {}
+    return {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "OAUTHBEARER",
+        "oauth_cb": tokens_for(kafka.msk_iam_region),
+    }

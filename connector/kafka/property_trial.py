@@ -29,7 +29,7 @@ class _Client(NamedTuple):
     kind: Callable[[dict[str, Any]], Any]
     own: Mapping[str, Property]
     """The properties that a user set in this place."""
-    final: Mapping[str, Property]
+    final: Mapping[str, Any]
 
 
 def tried_faults(kafka: KafkaSettings, dead_letters: DeadLetterSettings) -> Iterator[tuple[Place, str, str]]:
@@ -85,8 +85,9 @@ def _make(kind: Callable[[dict[str, Any]], Any], properties: dict[str, Any]) -> 
 
 
 def _ask_nobody(properties: dict[str, Any]) -> None:
-    """A client that gets its tokens by HTTP would begin with it at once."""
+    """A client that gets its tokens by HTTP, or from AWS's credentials, would begin with it at once."""
     by_http = properties.get("sasl.oauthbearer.method", "default") != "default"
+    by_http = properties.pop("oauth_cb", None) is not None or by_http
     if by_http or properties.get("sasl.oauthbearer.metadata.authentication.type", "none") != "none":
         protocol = str(properties.get("security.protocol", "")).lower()
         properties["security.protocol"] = "ssl" if protocol in {"ssl", "sasl_ssl"} else "plaintext"

@@ -45,7 +45,7 @@ class TopicReader:
 
     def __init__(
         self,
-        connection: Mapping[str, Property],
+        connection: Mapping[str, Any],
         topic: str,
         group: str,
         *,

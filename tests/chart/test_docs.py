@@ -37,7 +37,7 @@ def test_the_values_of_the_page_render(block: str) -> None:
 
 
 def test_the_page_has_its_examples() -> None:
-    assert len(EXAMPLES) == 10
+    assert len(EXAMPLES) == 11
     assert len(COMMANDS) >= 8
 
 
