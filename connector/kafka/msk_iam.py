@@ -20,12 +20,8 @@ def tokens_for(region: str) -> Callable[[str], tuple[str, float]]:
     try:
         from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
     except ImportError as error:
-        raise SettingsError(
-            [
-                "kafka.msk_iam_region: found no aws_msk_iam_sasl_signer, expected it installed: "
-                "pip install 'airship-connector[msk]'"
-            ]
-        ) from error
+        lacks = "found no aws_msk_iam_sasl_signer, expected it installed: pip install 'airship-connector[msk]'"
+        raise SettingsError([f"kafka.msk_iam_region: {lacks}"]) from error
 
     def token(_configuration: str) -> tuple[str, float]:
         signed, ends_ms = MSKAuthTokenProvider.generate_auth_token(region)
