@@ -19,7 +19,7 @@ from bench.stage import Dataset, Stage
 Kind: TypeAlias = Literal["program", "connector", "redpanda-connect"]
 
 REDPANDA_CONNECT = "redpanda-connect"
-_REDPANDA_CONFIGURATIONS = Path(__file__).parent / "peers" / "redpanda_connect"
+REDPANDA_CONFIGURATIONS = Path(__file__).parent / "peers" / "redpanda_connect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _redpanda_connect(stage: Stage, system: System, topic: str) -> Used:
         "ENDPOINT": stage.endpoint_url,
         "REGISTRY": stage.registry_url,
     }
-    command: Command = [REDPANDA_CONNECT, "run", _REDPANDA_CONFIGURATIONS / f"{system.shape}.yaml"]
+    command: Command = [REDPANDA_CONNECT, "run", REDPANDA_CONFIGURATIONS / f"{system.shape}.yaml"]
     progress = GroupProgress(stage.bootstrap_servers, group, topic)
     name = stage.name(system.key)
     return run_child(name, command, stage.directory, environment=environment, is_done=progress.is_at_end)

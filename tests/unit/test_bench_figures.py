@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,10 +17,13 @@ from bench import plot
 from bench.callgrind import read_dump
 from bench.children import run_child
 from bench.cost import Compared, Cost, cost_table
+from bench.dataset import Shape
+from bench.orders import ORDER_ROUTE
 from bench.recording import Spread, record
-from bench.systems import SYSTEMS
+from bench.systems import REDPANDA_CONFIGURATIONS, SYSTEMS
 from bench.wall import steady_rate
 from bench.yardsticks.answers import Answer
+from bench.yardsticks.bare_primitives import REQUESTS_MAX
 from tests.support.processes import ChildFailedError
 
 
@@ -48,6 +54,21 @@ def test_the_table_says_what_was_not_run_and_why() -> None:
 
 def test_every_system_has_a_key_and_a_title_of_its_own() -> None:
     assert len({system.key for system in SYSTEMS}) == len({system.title for system in SYSTEMS}) == len(SYSTEMS)
+
+
+@pytest.mark.parametrize("shape", get_args(Shape))
+def test_a_peers_configuration_is_there_for_each_shape_and_names_what_it_is_given(shape: str) -> None:
+    """Whether it runs takes the program; that it is given what it names, and posts as the others do, is seen without."""
+    text = (REDPANDA_CONFIGURATIONS / f"{shape}.yaml").read_text(encoding="utf-8")
+    used = set(re.findall(r"\$\{([A-Z_]+)\}", text))
+    registry = {"REGISTRY"} if shape == "order-avro" else set()
+    assert used == {"BOOTSTRAP_SERVERS", "TOPIC", "GROUP", "ENDPOINT", *registry}
+    configuration = yaml.safe_load(text)
+    assert configuration["input"]["redpanda"]["start_offset"] == "earliest"
+    output = configuration["output"]["http_client"]
+    assert (output["batching"]["count"], output["max_in_flight"]) == (100, REQUESTS_MAX)
+    fields = ORDER_ROUTE["event"]["body"] if shape != "event" else {}
+    assert [field for field in fields if f'"{field}":' not in text] == [], "fields of the route"
 
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
