@@ -58,7 +58,7 @@ def test_every_system_has_a_key_and_a_title_of_its_own() -> None:
 
 @pytest.mark.parametrize("shape", get_args(Shape))
 def test_a_peers_configuration_is_there_for_each_shape_and_names_what_it_is_given(shape: str) -> None:
-    """Whether it runs takes the program; that it is given what it names, and posts as the others do, is seen without."""
+    """Whether it runs takes the program; that it is given what it names, and posts as the others do, can be seen."""
     text = (REDPANDA_CONFIGURATIONS / f"{shape}.yaml").read_text(encoding="utf-8")
     used = set(re.findall(r"\$\{([A-Z_]+)\}", text))
     registry = {"REGISTRY"} if shape == "order-avro" else set()
