@@ -26,17 +26,21 @@ def demo_command(count: int, bootstrap_servers: str | None) -> None:
     """
     from rich.console import Console
 
-    from connector.demo.job import Demo
+    from connector.demo.job import Demo, StoppedOnRequest
 
     console = Console()
     started = time.monotonic()
-    if console.is_terminal:
-        from rich.live import Live
+    try:
+        if console.is_terminal:
+            from rich.live import Live
 
-        with Live(console=console, refresh_per_second=10) as live:
-            result = Demo(count, bootstrap_servers, lambda progress: live.update(_line(progress))).run()
-    else:
-        result = Demo(count, bootstrap_servers, _Lines().show).run()
+            with Live(console=console, refresh_per_second=10) as live:
+                result = Demo(count, bootstrap_servers, lambda progress: live.update(_line(progress))).run()
+        else:
+            result = Demo(count, bootstrap_servers, _Lines().show).run()
+    except StoppedOnRequest:
+        click.echo("stopped before the end: what was in flight is delivered, the sums are not compared")
+        return
     _summary(console, result, time.monotonic() - started)
     if result.faults:
         for fault in result.faults:

@@ -54,6 +54,10 @@ def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
         ) from error
 
 
+class StoppedOnRequest(Exception):
+    """By a signal, before the end: there are no sums to compare."""
+
+
 class Demo:
     """One run, with topics and a group of its own."""
 
@@ -129,6 +133,8 @@ class Demo:
         try:
             with StopSignals() as stop:
                 app.run(stop, lambda: self._look(app.telemetry.telemetry.latest, sandbox, produced))
+            if stop.received:
+                raise StoppedOnRequest
         finally:
             lines.close()
         self._look(app.telemetry.telemetry.latest, sandbox, produced, last=True)
