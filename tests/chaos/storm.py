@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from connector.airship.sandbox import DropFault, StatusFault
 from tests.chaos.account import Nature
-from tests.chaos.kills import vary, wait_for_more
+from tests.chaos.kills import vary
 from tests.chaos.scene import Member, Scene
 
 _BACKLOG = 3000
@@ -22,7 +22,7 @@ def storm(scene: Scene, incidents: int) -> None:
     scene.keep_backlog(_BACKLOG)
     for member in members[:2]:
         scene.start(member)
-    wait_for_more(scene, members[0], 1)
+    scene.wait_delivered(1)
     happenings: list[Callable[[Scene, Member], str]] = [_kill, _kill, _stop, _unavailable, _unauthorized, _cut]
     for _ in range(incidents):
         scene.keep_backlog(_BACKLOG)
