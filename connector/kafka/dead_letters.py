@@ -88,6 +88,8 @@ class DeadLetters:
     def close(self, seconds: float) -> int:
         """Waits for reports that are due. Gives how many are still without one: their records are not settled."""
         left: int = self._producer.flush(seconds)
+        if left == 0:
+            self._producer.close()  # else it goes on to look for a broker that may be gone, and says so on stderr
         return left + len(self._suspects)
 
     def _raise_failure(self) -> None:
