@@ -10,7 +10,7 @@ from bench import cost, latency, members, memory, plot, start, steps, telemetry,
 from bench.recording import RESULTS, Spread, record, table
 from bench.stage import Stage
 
-_SHORT_LONG = (100_000, 500_000)
+_SHORT_LONG = (200_000, 1_000_000)
 _SHORT_LONG_QUICK = (50_000, 250_000)
 
 
