@@ -35,7 +35,7 @@ def plot_costs(compared: Compared, path: Path) -> None:
                 axes.text(right + max(middles) * 0.02, row, text, va="center")
         axes.set_yticks(rows, [system.title for system in there])
         axes.invert_yaxis()
-        axes.set_xlim(0, max(middles) * 1.35)
+        axes.set_xlim(0, max(middle + more for middle, more in zip(middles, above, strict=True)) * 1.3)
         axes.set_xlabel("CPU per event, microseconds: median, least and most; less is better")
         axes.spines[["top", "right"]].set_visible(False)
         figure.savefig(path, dpi=120, metadata={"Software": None})

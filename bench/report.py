@@ -1,4 +1,4 @@
-"""`python -m bench.report`: writes the tables of bench/README.md and docs/scaling.md anew from `results/`.
+"""`python -m bench.report`: writes the tables of bench/README.md and docs/scaling.md, and the plot, from `results/`.
 
 A table stands between `<!-- name -->` and `<!-- /name -->`, and is made from what was recorded by the function that
 showed it in the run. `tests/unit/test_bench_report.py` fails where a page and the results differ.
@@ -151,6 +151,9 @@ def with_tables(text: str) -> str:
 
 
 def main() -> None:
+    from bench.plot import plot_costs  # here, so that what only reads tables needs no plotting library
+
+    plot_costs(_compared(), RESULTS / "cost.png")
     for page in PAGES:
         page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
 
