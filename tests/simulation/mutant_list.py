@@ -159,8 +159,8 @@ MUTANTS = (
     Mutant(
         "the suspect is rejected without a request of its own",
         ENGINE,
-        "== 1:\n            partition, entry = group.items[0]\n            fault = Fault(outcome",
-        "<= 2:\n            partition, entry = group.items[0]\n            fault = Fault(outcome",
+        "== 1:\n            partition, entry = group.items[0]\n            says = f",
+        "<= 2:\n            partition, entry = group.items[0]\n            says = f",
     ),
     Mutant(
         "the suspect's successors of the same key are not put aside with it",
