@@ -19,7 +19,7 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' connector/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 comma := ,
 # The cheap ones first: what is broken is told early.
-TESTS := $(wildcard $(addprefix tests/,unit fuzz contract simulation chart image integration limits chaos))
+TESTS := $(wildcard $(addprefix tests/,unit docs fuzz contract simulation chart image integration limits chaos))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
