@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument(
         "--matrix", type=Path, default=Path(matrix) if matrix else None, help="where the page with the table is written"
     )
+    parser.add_argument("--note", default="", help="a sentence for the page, such as what else the machine did")
     arguments = parser.parse_args()
     unknown = set(arguments.only or ()) - {scenario.name for scenario in PLAN}
     if unknown:
@@ -42,7 +43,7 @@ def main() -> None:
     chosen = [scenario for scenario in PLAN if not arguments.only or scenario.name in arguments.only]
     try:
         with running_broker(BROKER_SETTINGS) as broker:
-            rows = run_all(broker, chosen, arguments.seed, arguments.matrix)
+            rows = run_all(broker, chosen, arguments.seed, arguments.matrix, arguments.note)
     except PartUnavailableError as reason:
         print(f"no broker: {reason}", file=sys.stderr)
         sys.exit(2)
@@ -54,7 +55,7 @@ def main() -> None:
     sys.exit(1 if violations else 0)
 
 
-def run_all(broker: Broker, scenarios: list[Scenario], seed: int, matrix: Path | None) -> list[Row]:
+def run_all(broker: Broker, scenarios: list[Scenario], seed: int, matrix: Path | None, note: str) -> list[Row]:
     """The page is written after each scenario, so that a run that was interrupted leaves what it found."""
     began = time.monotonic()
 
@@ -69,7 +70,8 @@ def run_all(broker: Broker, scenarios: list[Scenario], seed: int, matrix: Path |
         rows.append(run_scenario(broker, scenario, scenario.act, seeds_of(scenario, seed), tell))
         tell(rows[-1].line())
         if matrix:
-            matrix.write_text(page(rows, seed, broker.description.partition(" at ")[0]), encoding="utf-8")
+            product = broker.description.partition(" at ")[0]
+            matrix.write_text(page(rows, seed, product, note), encoding="utf-8")
     return rows
 
 

@@ -22,9 +22,10 @@ Kafka, and the [sandbox](sandbox.md) as the endpoint, which remembers all it got
 
     {command}
 
-`make chaos SEED=n` runs the same with other random choices and prints the table; it ends with an error when a figure is
-not what it must be. {machine}. It took {minutes:.0f} minutes and killed the connector {kills} times.
-
+`make chaos SEED=n` does the same with other random choices and prints the table; it ends with an error when a figure is
+not what it must be. {machine}.
+It took {minutes:.0f} minutes and killed the connector {kills} times.
+{note}
 {table}
 Of all this: **{lost} lost, {violations} violations.**
 
@@ -84,13 +85,15 @@ def table(rows: Sequence[Row]) -> str:
     return _HEAD + "".join(_line(row) for row in rows)
 
 
-def page(rows: Sequence[Row], seed: int, broker: str) -> str:
+def page(rows: Sequence[Row], seed: int, broker: str, note: str = "") -> str:
+    """`note`: what a reader of these figures should know of the run, such as what else the machine did."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return _PAGE.format(
         command=f"make chaos SEED={seed} MATRIX=docs/fault-matrix.md",
         machine=f"This run: connector {__version__}, Python {platform.python_version()}, {broker}, {cores} cores",
         minutes=sum(row.seconds for row in rows) / 60,
         kills=sum(row.kills for row in rows),
+        note=f"\n{note}\n" if note else "",
         table=table(rows),
         lost=sum(row.lost for row in rows),
         violations=sum(len(row.violations) for row in rows),
