@@ -3,7 +3,8 @@
 A pause throws prefetched records away and costs about a second after the resume (tried), so a full window first stops
 reading, for at most HOLD_SECONDS, and pauses everything only when it stays full; a pause lasts until half of it is
 free. A partition whose own share is full (a parked key, a waiting dead letter) is treated the same way, alone: after
-the hold it is paused, and the others flow on.
+the hold it is paused, and the others flow on. While half of the window is free, a partition where nothing waits for a
+schema or for the dead letters may hold more than its share.
 """
 
 from __future__ import annotations
@@ -79,19 +80,23 @@ class Flow:
             self.pauses += 1
             return Reading(0, poll=True, pause=[p for p in partitions if not p.paused])
         self._full_since = None
-        return self._by_share(partitions, room, now)
+        return self._by_share(partitions, records, room, now)
 
     def share(self, partitions: int) -> int:
         """Records that one of so many partitions may hold; room for two reads at least."""
         return max(self._limits.records_max // max(1, partitions), 2 * CONSUME_MAX)
 
-    def _by_share(self, partitions: Collection[Partition], room: int, now: float) -> Reading:
+    def _by_share(self, partitions: Collection[Partition], records: int, room: int, now: float) -> Reading:
         if len(partitions) < 2:
             return Reading(room, poll=True, resume=self._resumable(partitions))
         share = self.share(len(partitions))
+        # The client hands a backlog out one partition after the other. While there is room, one in which nothing is
+        # stuck may hold half of the window: its share alone would keep too few requests in flight (`bench wall`).
+        roomy = max(share, self._limits.records_max // 2) if 2 * records <= self._limits.records_max else share
         reading = Reading(room, poll=True)
         for partition in partitions:
-            if partition.window_records + CONSUME_MAX <= share:
+            limit = share if partition.held or partition.rejected else roomy
+            if partition.window_records + CONSUME_MAX <= limit:
                 partition.over_share_since = None
                 if partition.paused and 2 * partition.window_records <= share:
                     reading.resume.append(partition)
