@@ -29,6 +29,7 @@ RUN_BY = [
     ),
     ("docs/dead-letters.md", "airship-connector dlq", "tests/integration/test_dlq.py"),
     ("docs/deployment.md", "", "tests/chart/test_docs.py; tests/chart/test_cluster.py runs them in a cluster"),
+    ("docs/fault-matrix.md", "make chaos", "takes half an hour; tests/chaos/test_chaos.py has a short form"),
     ("docs/image.md", "", "tests/image/test_guide.py"),
     ("docs/install.md", "python3 -m venv", "tests/image builds the same with the same files; downloads"),
     ("docs/install.md", "/opt/airship-connector/bin/python -m pip", "tests/image builds the same; downloads"),

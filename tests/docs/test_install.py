@@ -21,7 +21,22 @@ PAGE = ROOT / "docs" / "install.md"
 UNIT = ROOT / "packaging" / "airship-connector.service"
 COMPOSE = ROOT / "packaging" / "compose.yaml"
 EXPOSURE_MAX = 1.5
-needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="found no systemd-analyze")
+SYSTEMD_LEAST = 250
+
+
+def systemd_version() -> int:
+    """0 where it is not found."""
+    if shutil.which("systemd-analyze") is None:
+        return 0
+    told = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, timeout=30, check=False)
+    version = re.match(r"systemd (\d+)", told.stdout)
+    return int(version[1]) if version else 0
+
+
+needs_systemd = pytest.mark.skipif(
+    systemd_version() < SYSTEMD_LEAST,
+    reason=f"found systemd-analyze {systemd_version()}, expected {SYSTEMD_LEAST} or newer",
+)
 
 
 def unit() -> dict[str, list[str]]:
@@ -86,6 +101,11 @@ def test_the_unit_hands_over_what_the_page_and_the_program_call_secret() -> None
     named = credentials(text_of(UNIT)) | credentials("".join(block.text for block in blocks(PAGE)))
     assert {f"/etc/airship-connector/secrets/{name}" for name in named} == set(named.values())
     assert set(named) == set(re.findall(r"^    secrets/(\S+)$", text_of(PAGE), re.MULTILINE))
+
+
+def test_the_unit_and_the_page_say_which_systemd() -> None:
+    assert f"systemd {SYSTEMD_LEAST} or newer" in text_of(UNIT)
+    assert f"systemd {SYSTEMD_LEAST} or newer" in " ".join(text_of(PAGE).split())
 
 
 def test_the_unit_runs_a_command_that_there_is_where_the_page_installs_it() -> None:
