@@ -20,7 +20,7 @@ from connector.core.records import (
     held_bytes,
 )
 from connector.decode.avro_views import AvroViews
-from connector.decode.decoder import Decoded, Decoder
+from connector.decode.decoder import Decoded, Decoder, Format
 from connector.decode.framing import VALUE_SCHEMA_ID
 from connector.errors import DecodeError, InvalidEvent, MappingError, RecordError, SchemaPending
 from connector.mapping.acceptance import Accepts
@@ -39,6 +39,8 @@ _OBJECT = 0x7B
 _FILTERED = b""
 """In place of an event: the route's `when` is false."""
 _PARTS = 8
+_AT_ONCE = 100
+"""Messages that are mapped by the same steps together; if one of them is not straight, these are taken one by one."""
 
 
 class _NotStraight(Exception):
@@ -94,14 +96,15 @@ class Run:
         accepted = self._accepted([value for value in values if value])
         self.taken_by = route = self._choices[0].route
         if len(accepted) == len(records) and False not in accepted:
-            self.prepared.entries = self._as_they_are(records, values)
+            keys = [record.key() for record in records]
+            self.prepared.entries = self._entries(records, keys, values, _weights(records, values, keys))
             return
         verdicts = iter(accepted)
         for record, value in zip(records, values, strict=True):
             self._seen += 1
             if value and next(verdicts):
                 self.taken_by = route
-                self.prepared.entries += self._as_they_are([record], [value])
+                self.prepared.entries += self._entries([record], [record.key()], [value], [held_bytes(record)])
             else:
                 self._take(record, value)
 
@@ -114,42 +117,53 @@ class Run:
         part = len(bodies) // _PARTS + 1
         return [good for start in range(0, len(bodies), part) for good in self._accepted(bodies[start : start + part])]
 
-    def _as_they_are(self, records: Sequence[SourceRecord], values: Sequence[Any]) -> list[Entry]:
-        weights = _weights(records, values)
+    def _entries(
+        self,
+        records: Sequence[SourceRecord],
+        keys: Sequence[bytes | None],
+        bodies: Sequence[Any],
+        weights: Sequence[int],
+    ) -> list[Entry]:
+        """One event of each record. `keys` are the records' own."""
         match self._ordering:
             case "key":
-                return [(r.offset(), r.key(), v, r, w) for r, v, w in zip(records, values, weights, strict=True)]
+                pass
             case "partition":
-                return [(r.offset(), b"", v, r, w) for r, v, w in zip(records, values, weights, strict=True)]
+                keys = [b""] * len(keys)
             case "none":
-                return [(r.offset(), None, v, r, w) for r, v, w in zip(records, values, weights, strict=True)]
+                keys = [None] * len(keys)
             case _:
                 assert_never(self._ordering)
+        return list(zip([record.offset() for record in records], keys, bodies, records, weights, strict=True))
 
     def _take_straight(self, records: Sequence[SourceRecord], choice: Choice) -> None:
         """Messages that are looked at by expressions alone. What these cannot do is tried again by `_take`."""
-        route = choice.route
         values = [record.value() for record in records]
-        built = self._built(records, values, choice)
+        built: list[bytes | None] = []
+        for start in range(0, len(records), _AT_ONCE):
+            some, theirs = records[start : start + _AT_ONCE], values[start : start + _AT_ONCE]
+            built += _built_at_once(some, theirs, choice) or self._built(some, theirs, choice)
         verdicts = iter(self._accepted([body for body in built if body]))
-        entries, by_key = self.prepared.entries, self._ordering == "key"
-        constant_key = b"" if self._ordering == "partition" else None
-        for record, value, body, held in zip(records, values, built, _weights(records, values), strict=True):
+        keys = [record.key() for record in records]
+        weights = [
+            weight if body is value or not body else weight + len(body)
+            for value, body, weight in zip(values, built, _weights(records, values, keys), strict=True)
+        ]
+        for entry in self._entries(records, keys, built, weights):
             self._seen += 1
-            if body and next(verdicts):
-                self.taken_by = route
-                weight = held if body is value else held + len(body)
-                entries.append((record.offset(), record.key() if by_key else constant_key, body, record, weight))
-            elif body == _FILTERED:
+            if entry[2] and next(verdicts):
+                self.taken_by = choice.route
+                self.prepared.entries.append(entry)
+            elif entry[2] == _FILTERED:
                 self.taken_by = None
-                self.prepared.skipped.append((record.offset(), "filtered"))
+                self.prepared.skipped.append((entry[0], "filtered"))
             else:
-                self._take(record, value)
+                self._take(entry[3], entry[3].value())
 
     def _built(
         self, records: Sequence[SourceRecord], values: Sequence[bytes | None], choice: Choice
     ) -> list[bytes | None]:
-        """The event of each message that is straight, _FILTERED, or None."""
+        """The event of each message that is straight, _FILTERED, or None; one by one."""
         route, decoder, views = choice
         json_way = route.straight if route.settings.format != "avro" else None
         view_way = route.straight if views is not None else None
@@ -308,11 +322,47 @@ class Run:
                 assert_never(self._ordering)
 
 
-def _weights(records: Sequence[SourceRecord], values: Sequence[bytes | None]) -> list[int]:
+def _built_at_once(
+    records: Sequence[SourceRecord], values: Sequence[bytes | None], choice: Choice
+) -> list[bytes] | None:
+    """The same for messages that all go the same way, which costs less; None: some of them do not."""
+    route, _, views = choice
+    way = route.straight
+    if way is None or way.build is None or route.reads_message:
+        return None
+    when, build = way.when, way.build
+    try:
+        if _are_plain_objects(records, values, route.settings.format):
+            sources = list(map(way.read, values))  # type: ignore[arg-type]  # none of them is None
+            may_say_null = route.overflows
+        elif views is not None and (viewed := views.read_all(values, records)) is not None:
+            sources, may_say_null = viewed, True
+        else:
+            return None
+        if when is None:
+            bodies = [json_bytes(build(source)) for source in sources]
+        else:
+            bodies = [
+                json_bytes(build(source)) if (wanted := when(source)) is True or not is_false(wanted) else _FILTERED
+                for source in sources
+            ]
+    except _NOT_STRAIGHT:
+        return None
+    return None if may_say_null and True in [b"null" in body for body in bodies] else bodies
+
+
+def _are_plain_objects(records: Sequence[SourceRecord], values: Sequence[bytes | None], form: Format) -> bool:
+    if form == "avro" or False in [bool(value) and value[0] == _OBJECT for value in values]:  # type: ignore[index]
+        return False
+    return form == "json" or True not in [_is_framed(record.headers()) for record in records]
+
+
+def _weights(
+    records: Sequence[SourceRecord], values: Sequence[bytes | None], keys: Sequence[bytes | None]
+) -> list[int]:
     """What each record holds: nearly always its value alone, which is looked up for all of them at once."""
     headers = [record.headers() for record in records]
-    large_keys = [key for record in records if (key := record.key()) and len(key) > SMALL_KEY_BYTES_MAX]
-    if large_keys or any(headers):
+    if any(headers) or True in [key is not None and len(key) > SMALL_KEY_BYTES_MAX for key in keys]:
         return list(map(held_bytes, records))
     return [len(value) if value else 0 for value in values]
 

@@ -6,6 +6,7 @@ header that may name the schema, a schema without code, an unusual payload) is t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from connector.core.records import SourceRecord
@@ -41,6 +42,19 @@ class AvroViews:
             return None
         try:
             return code(value, self._head_bytes), identity
+        except UNUSUAL:
+            return None
+
+    def read_all(self, values: Sequence[bytes | None], records: Sequence[SourceRecord]) -> list[Any] | None:
+        """The views of messages that were all written with one schema, which is known; None: read them one by one."""
+        heads = {value[: self._head_bytes] for value in values if value is not None}
+        code, _ = self._codes.get(heads.pop(), (None, "")) if len(heads) == 1 else (None, "")
+        headers = [record.headers() for record in records]
+        if code is None or None in values or any(headers):
+            return None
+        start = self._head_bytes
+        try:
+            return [code(value, start) for value in values]  # type: ignore[arg-type]  # none of them is None
         except UNUSUAL:
             return None
 
