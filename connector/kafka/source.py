@@ -303,7 +303,7 @@ class Source:
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._FATAL:
-            self._failure = self._failure or BrokerFatal(f"the Kafka client cannot go on: {error.str()}")
+            self._failure = self._failure or _fatal(error)
         else:
             self._listener.kafka_trouble(error.name(), error.str())
 
@@ -311,7 +311,7 @@ class Source:
         error = message.error()
         assert error is not None
         if error.code() == KafkaError._FATAL:
-            raise BrokerFatal(f"the Kafka client cannot go on: {error.str()}")
+            raise _fatal(error)
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise BrokerFatal(
                 f"no usable position in {_name_of(message)}, and auto_offset_reset is `error`: {error.str()}"
@@ -329,6 +329,13 @@ class Source:
             self._closed = True
             self._consumer.close()
             self._raise_failure()
+
+
+def _fatal(error: KafkaError) -> BrokerFatal:
+    text = f"the Kafka client cannot go on: {error.str()}"
+    if "group id does not exist" in text:  # with the code of a fatal error, its own is only in the text
+        text += " as one of this protocol; stop all members before kafka.group_protocol is changed (docs/upgrading.md)"
+    return BrokerFatal(text)
 
 
 def _name_of(message: Message) -> TopicPartition:

@@ -51,6 +51,7 @@ def test_to_consumer_the_group_is_emptied_first_and_goes_on_where_it_was(group: 
         with member(group, "too-early", "consumer") as early:
             assert early.process.wait(30) == 1
             assert "The group id does not exist" in early.process.log_text()
+            assert "stop all members before kafka.group_protocol is changed" in early.process.log_text()
         first.wait_ready()
         second.wait_ready()
         stop(first)
