@@ -19,7 +19,7 @@ from connector.core.batch_isolation import begin_isolation, key_of, without_gone
 from connector.core.batching import Batch, Batching, Item, runs_of
 from connector.core.concurrency import sign_of
 from connector.core.dispatch import Dispatch
-from connector.core.flow import Flow, Reading
+from connector.core.flow import CONSUME_MAX, Flow, Reading
 from connector.core.guard import RejectGuard
 from connector.core.isolation import suspect_index
 from connector.core.outcomes import Blocked, Delivered, Refused, Retry, Split, classify
@@ -60,6 +60,7 @@ class Engine:
         self.window_bytes = 0
         self.draining = False
         self.metadata_refused = False
+        self._one_read = -(-CONSUME_MAX // limits.batch.events_max)  # in batches
 
     # -- partitions --------------------------------------------------------------------------------------------------
 
@@ -374,6 +375,7 @@ class Engine:
             self.window_bytes,
             self._allowed(now) if self.guard_tripped else None,
             now,
+            enough=len(self._batching.sealed) >= max(self._one_read, self._dispatch.requests_max // 4),
         )
 
     def _allowed(self, now: float) -> int | None:

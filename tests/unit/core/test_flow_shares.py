@@ -1,4 +1,4 @@
-"""What one partition may hold of the window, beside others."""
+"""How much is read: what one partition may hold of the window, and when enough is ready."""
 
 from __future__ import annotations
 
@@ -51,3 +51,17 @@ def test_beyond_half_of_the_window_it_counts_for_all() -> None:
     flow, own = Flow(WindowLimits(WINDOW, 2**30)), partitions(WINDOW // 2 - SHARE, SHARE, 2 * CONSUME_MAX)
     assert not decide(flow, own).poll
     assert decide(flow, own, HOLD_SECONDS).pause == own[:2]
+
+
+def test_while_enough_is_ready_reading_waits_but_not_for_ever() -> None:
+    flow, own = Flow(WindowLimits(WINDOW, 2**30)), partitions(CONSUME_MAX)
+
+    def reading(now: float, *, enough: bool) -> Reading:
+        return flow.decide(own, CONSUME_MAX, 0, None, now, enough=enough)
+
+    assert reading(0.0, enough=False).records == CONSUME_MAX
+    assert not reading(1.0, enough=True).poll
+    assert not reading(1.0 + HOLD_SECONDS / 2, enough=True).poll
+    assert reading(1.0 + HOLD_SECONDS, enough=True).records == CONSUME_MAX, "a slow endpoint finds a full window"
+    assert reading(3.0, enough=False).poll
+    assert not reading(4.0, enough=True).poll, "it waits anew"
