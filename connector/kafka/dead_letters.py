@@ -86,8 +86,12 @@ class DeadLetters:
             self._raise_failure()
 
     def close(self, seconds: float) -> int:
-        """Waits for reports that are due. Gives how many are still without one: their records are not settled."""
+        """Waits for reports that are due. Gives how many are still without one: their records are not settled.
+
+        Nothing is written or served after it.
+        """
         left: int = self._producer.flush(seconds)
+        self._raise_failure()
         if left == 0:
             self._producer.close()  # else it goes on to look for a broker that may be gone, and says so on stderr
         return left + len(self._suspects)

@@ -267,7 +267,6 @@ def test_a_broker_that_stands_still_makes_letters_late_and_neither_lost_nor_doub
     assert reports.reported == [0]
     broker.thaw()
     assert writer.close(30) == 0
-    writer.serve()
     assert (sorted(reports.reported), reports.failed) == (list(range(50)), {})
     assert [letter.value() for letter in read_to_end(broker.bootstrap_servers, dead)] == [
         b"first",
