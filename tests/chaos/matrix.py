@@ -18,7 +18,7 @@ _PAGE = """\
 # Fault matrix
 
 What is lost, repeated and delayed when things break: measured, not promised. Real processes of the connector, Apache
-Kafka, and the [sandbox](sandbox.md) as the endpoint, which remembers all it got. This page is written by the run:
+Kafka, and the [sandbox](sandbox.md) as the endpoint, which remembers all it got. A run writes this page:
 
     {command}
 
