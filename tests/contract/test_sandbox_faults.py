@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
@@ -156,6 +157,23 @@ def test_latency_holds_the_answer_and_counts_what_is_in_flight(sandbox: RunningS
         sandbox.clear_faults()  # lets them go on
         assert [answer.result(10).status_code for answer in answers] == [200] * 4
     assert sandbox.summary().in_flight_max == 4
+
+
+def test_latency_that_ends_while_the_body_is_on_its_way_holds_nothing(sandbox: RunningSandbox) -> None:
+    sandbox.set_fault(LatencyFault(seconds=600))
+    body_may_go = threading.Event()
+
+    def body() -> Iterator[bytes]:
+        yield b"["
+        assert body_may_go.wait(10)
+        yield json.dumps(event()).encode() + b"]"
+
+    with client_of(sandbox) as client, ThreadPoolExecutor(1) as sender:
+        answer = sender.submit(client.post, "/api/custom-events", content=body())
+        sandbox.wait_until(lambda summary: summary.in_flight == 1, 10)
+        sandbox.clear_faults()
+        body_may_go.set()
+        assert answer.result(10).status_code == 200
 
 
 def test_latency_lasts_as_long_as_was_asked_for(sandbox: RunningSandbox, client: httpx.Client) -> None:

@@ -65,24 +65,26 @@ class Endpoint:
         self._release.set()
         self._release = asyncio.Event()
 
-    async def _wait(self, seconds: float) -> None:
+    @staticmethod
+    async def _wait(seconds: float, release: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._release.wait()
+                await release.wait()
 
     async def serve_events(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.path[:_PATH_CHARACTERS_MAX]
         with self._ledger.open_request(request.method, path, events_endpoint=True) as entry:
             plan = self._faults.plan("events", self._ledger.in_flight, time.monotonic())
             entry.faults = plan.names
+            release = self._release  # the one of the plan: the rule may end while the body is still on its way
             body = await self._read(request)
             if not isinstance(body, bytes):
                 return self._unread(request, body, entry)
             if plan.wait_seconds and not plan.store_before_wait:
-                await self._wait(plan.wait_seconds)
+                await self._wait(plan.wait_seconds, release)
             answer = self._answer_events(request, body, plan, entry)
             if plan.wait_seconds and plan.store_before_wait:
-                await self._wait(plan.wait_seconds)
+                await self._wait(plan.wait_seconds, release)
             return self._send(request, answer, plan, entry)
 
     def _answer_events(
@@ -139,11 +141,12 @@ class Endpoint:
         with self._ledger.open_request(request.method, request.path, events_endpoint=False) as entry:
             plan = self._faults.plan("token", self._ledger.in_flight, time.monotonic())
             entry.faults = plan.names
+            release = self._release  # the one of the plan: the rule may end while the body is still on its way
             body = await self._read(request)
             if not isinstance(body, bytes):
                 return self._unread(request, body, entry)
             if plan.wait_seconds:
-                await self._wait(plan.wait_seconds)
+                await self._wait(plan.wait_seconds, release)
             answer = None if plan.instead is not None else self._answer_token(request, body)
             return self._send(request, answer, plan, entry)
 
