@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from connector.core.records import PreparedRun, SourceRecord
-from connector.decode.avro_views import AvroViews
+from connector.decode.avro_texts import AvroTexts
 from connector.decode.decoder import Decoded, Decoder
 from connector.decode.schema_cache import SchemaCache
 from connector.intake_run import Choice, Ordering, Run
@@ -79,10 +79,10 @@ class Intake:
         run.take_all(records)
         return run
 
-    def _views_of(self, route: Route) -> AvroViews | None:
-        if route.straight is None or route.straight.build is None or route.settings.format == "json":
+    def _texts_of(self, route: Route) -> AvroTexts | None:
+        if route.straight is None or route.straight.plan.event is None or route.settings.format == "json":
             return None
-        return AvroViews(self._schemas, route.settings.framing, route.straight.view)
+        return AvroTexts(self._schemas, route.settings.framing, route.straight.plan)
 
     def _choices_of(self, topic: str) -> list[Choice]:
         known = self._choices.get(topic)
@@ -96,7 +96,7 @@ class Intake:
                 form = (settings.format, settings.framing)
                 if form not in decoders:
                     decoders[form] = Decoder(settings.format, settings.framing, self._schemas)
-                choices.append(Choice(route, decoders[form], self._views_of(route)))
+                choices.append(Choice(route, decoders[form], self._texts_of(route)))
         if len(self._choices) < _TOPICS_KEPT_MAX:
             self._choices[topic] = choices
         return choices

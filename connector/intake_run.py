@@ -19,10 +19,11 @@ from connector.core.records import (
     SourceRecord,
     held_bytes,
 )
-from connector.decode.avro_views import AvroViews
+from connector.decode.avro_texts import AvroTexts
 from connector.decode.decoder import Decoded, Decoder, Format
 from connector.decode.framing import VALUE_SCHEMA_ID
 from connector.errors import DecodeError, InvalidEvent, MappingError, RecordError, SchemaPending
+from connector.event_plan import FILTERED
 from connector.mapping.acceptance import Accepts
 from connector.mapping.event_text import EventText, invalid_items, with_whole_seconds
 from connector.mapping.jmespath_language import is_false
@@ -34,20 +35,12 @@ Ordering: TypeAlias = Literal["key", "partition", "none"]
 
 _OBJECT = 0x7B
 """The first byte of a JSON object."""
-
-
-_FILTERED = b""
-"""In place of an event: the route's `when` is false."""
 _PARTS = 8
 _AT_ONCE = 100
 """Messages that are mapped by the same steps together; if one of them is not straight, these are taken one by one."""
 
 
-class _NotStraight(Exception):
-    pass
-
-
-_NOT_STRAIGHT: tuple[type[Exception], ...] = (RecordError, _NotStraight, *NOT_STRAIGHT)
+_NOT_STRAIGHT: tuple[type[Exception], ...] = (RecordError, *NOT_STRAIGHT)
 
 
 class Choice(NamedTuple):
@@ -55,7 +48,7 @@ class Choice(NamedTuple):
 
     route: Route
     decoder: Decoder
-    views: AvroViews | None
+    texts: AvroTexts | None
 
 
 class Run:
@@ -142,7 +135,7 @@ class Run:
         built: list[bytes | None] = []
         for start in range(0, len(records), _AT_ONCE):
             some, theirs = records[start : start + _AT_ONCE], values[start : start + _AT_ONCE]
-            built += _built_at_once(some, theirs, choice) or self._built(some, theirs, choice)
+            built += _built(some, theirs, choice)
         verdicts = iter(self._accepted([body for body in built if body]))
         keys = [record.key() for record in records]
         weights = [
@@ -154,59 +147,11 @@ class Run:
             if entry[2] and next(verdicts):
                 self.taken_by = choice.route
                 self.prepared.entries.append(entry)
-            elif entry[2] == _FILTERED:
+            elif entry[2] == FILTERED:
                 self.taken_by = None
                 self.prepared.skipped.append((entry[0], "filtered"))
             else:
                 self._take(entry[3], entry[3].value())
-
-    def _built(
-        self, records: Sequence[SourceRecord], values: Sequence[bytes | None], choice: Choice
-    ) -> list[bytes | None]:
-        """The event of each message that is straight, _FILTERED, or None; one by one."""
-        route, decoder, views = choice
-        json_way = route.straight if route.settings.format != "avro" else None
-        view_way = route.straight if views is not None else None
-        decoded_way = route.decoded_way
-        is_json = route.settings.format == "json"
-        source: Any
-        message, reads_message, overflows = route.message, route.reads_message, route.overflows
-        built: list[bytes | None] = []
-        for record, value in zip(records, values, strict=True):
-            body: bytes | None = None
-            try:
-                schema_id = None
-                if (
-                    json_way is not None
-                    and value
-                    and value[0] == _OBJECT
-                    and (is_json or not _is_framed(record.headers()))
-                ):
-                    _, read, when, build = json_way
-                    source = read(value)
-                elif value and views is not None and (viewed := views.read(value, record)) is not None:
-                    assert view_way is not None
-                    source, schema_id = viewed
-                    _, _, when, build = view_way
-                elif decoded_way is not None and value is not None:
-                    source, schema_id = decoder.decode(record)
-                    when, build = decoded_way
-                else:
-                    raise _NotStraight
-                if reads_message:
-                    message.record, message.value = record, source
-                if when is not None and (wanted := when(source)) is not True and is_false(wanted):
-                    body = _FILTERED
-                else:
-                    body = value if build is None else json_bytes(build(source))
-                    if body and (schema_id is not None or overflows) and b"null" in body:
-                        body = None
-            except SchemaPending:
-                break  # `_take` meets it again, in its place
-            except _NOT_STRAIGHT:
-                pass
-            built.append(body)
-        return built + [None] * (len(records) - len(built))
 
     def _take(self, record: SourceRecord, value: bytes | None) -> None:
         """Puts one record into its place. Raises SchemaPending, and has then done nothing."""
@@ -322,33 +267,58 @@ class Run:
                 assert_never(self._ordering)
 
 
-def _built_at_once(
-    records: Sequence[SourceRecord], values: Sequence[bytes | None], choice: Choice
-) -> list[bytes] | None:
-    """The same for messages that all go the same way, which costs less; None: some of them do not."""
-    route, _, views = choice
-    way = route.straight
-    if way is None or way.build is None or route.reads_message:
-        return None
-    when, build = way.when, way.build
+def _built(records: Sequence[SourceRecord], values: Sequence[bytes | None], choice: Choice) -> Sequence[bytes | None]:
+    """The event of each message that is straight, FILTERED, or None. All at once, which costs less, where that goes."""
     try:
-        if _are_plain_objects(records, values, route.settings.format):
-            sources = list(map(way.read, values))  # type: ignore[arg-type]  # none of them is None
-            may_say_null = route.overflows
-        elif views is not None and (viewed := views.read_all(values, records)) is not None:
-            sources, may_say_null = viewed, True
-        else:
-            return None
-        if when is None:
-            bodies = [json_bytes(build(source)) for source in sources]
-        else:
-            bodies = [
-                json_bytes(build(source)) if (wanted := when(source)) is True or not is_false(wanted) else _FILTERED
-                for source in sources
-            ]
+        built = _written(records, values, choice)
     except _NOT_STRAIGHT:
+        built = None
+    except SchemaPending:
+        built = None
+    if built is not None and None not in built:
+        return built
+    one_by_one: list[bytes | None] = list(built or [None] * len(records))
+    for place, (record, value) in enumerate(zip(records, values, strict=True)):
+        try:
+            if one_by_one[place] is None:
+                one_by_one[place] = _built_alone(record, value, choice)
+        except SchemaPending:
+            break  # the long way meets it again, in its place
+        except _NOT_STRAIGHT:
+            pass
+    return one_by_one
+
+
+def _written(
+    records: Sequence[SourceRecord], values: Sequence[bytes | None], choice: Choice
+) -> Sequence[bytes | None] | None:
+    """By the route's plan. None: the messages are not of one kind, or of one that has no such way."""
+    route, _, texts = choice
+    if route.straight is None:
         return None
-    return None if may_say_null and True in [b"null" in body for body in bodies] else bodies
+    if not _are_plain_objects(records, values, route.settings.format):
+        return None if texts is None else texts.write(values, records)
+    written = route.straight.write(values, records)  # type: ignore[arg-type]  # none of them is None
+    # Of an infinite number JSON says null: the long way says what it was.
+    return [None if b"null" in text else text for text in written] if route.overflows else written
+
+
+def _built_alone(record: SourceRecord, value: bytes | None, choice: Choice) -> bytes | None:
+    """None: it goes the long way."""
+    route, decoder, _ = choice
+    written = _written([record], [value], choice)
+    if written is not None and written[0] is not None:
+        return written[0]
+    if route.decoded_way is None or value is None:
+        return None
+    decoded = decoder.decode(record)
+    if route.reads_message:
+        route.message.record, route.message.value = record, decoded.value
+    when, build = route.decoded_way
+    if when is not None and (wanted := when(decoded.value)) is not True and is_false(wanted):
+        return FILTERED
+    body = json_bytes(build(decoded.value))
+    return None if (decoded.schema_id is not None or route.overflows) and b"null" in body else body
 
 
 def _are_plain_objects(records: Sequence[SourceRecord], values: Sequence[bytes | None], form: Format) -> bool:

@@ -179,6 +179,12 @@ def _standard_readers() -> dict[tuple[str, str], Reader]:
 
 
 _STANDARD = _standard_readers()
+TIMESTAMPS = {
+    f"{PREFIX}{zone}timestamp-{unit}": per_second
+    for zone in ("", "local-")
+    for unit, per_second in (("millis", 1_000), ("micros", 1_000_000), ("nanos", 1_000_000_000))
+}
+"""The logical types that are a time, and how many of their ticks are a second."""
 _OWN: dict[tuple[str, str], Reader] = {
     ("bytes", "base64"): _base64,
     ("fixed", "base64"): _base64,

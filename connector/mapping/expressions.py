@@ -47,7 +47,10 @@ class Compiler:
         for call in _calls(node):
             self._check_call(call)
             names.append(call["value"])
-        return Expression(source, self._closure_of_root(node), frozenset(names))
+        return Expression(source, self._closure_of_expression(node), frozenset(names))
+
+    def _closure_of_expression(self, node: Node) -> Evaluate:
+        return self._closure_of_root(node)
 
     def _closure_of_root(self, node: Node) -> Evaluate:
         """Over the value that the whole expression is about."""

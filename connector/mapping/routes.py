@@ -231,9 +231,9 @@ class _RouteBuilder:
             transform=self._transform(),
             template=self._template(),
         )
-        if not self.faults:
-            route.straight = straight_way(settings, message)
         route.reads_message = self._reads_message
+        if not self.faults:
+            route.straight = straight_way(settings, message, reads_message=route.reads_message)
         route.overflows = route.transform is not None or not _OVERFLOWING.isdisjoint(self._functions)
         return route
 

@@ -22,6 +22,7 @@ _DAY_SECONDS = 86_400
 _EXPONENT_MAX = 30
 """Of ten, above every time of the calendar in every unit."""
 _DAYS_KEPT_MAX = 1_000
+_MOMENTS_KEPT_MAX = 4_096
 _day_texts: dict[int, str] = {}
 _MINUTE_TEXTS = [f"{minute // 60:02}:{minute % 60:02}:" for minute in range(1_440)]
 _SECOND_TEXTS = [f"{second:02}" for second in range(60)]
@@ -62,6 +63,41 @@ def normalized_occurred(value: object) -> Any:
         return utc_text(value)
     except ValueFault:
         return value
+
+
+class Moments:
+    """Times as `occurred` has them, in bytes. A stream holds few different ones, and these are looked up."""
+
+    def __init__(self) -> None:
+        self.of_seconds: Mapping[int, bytes] = _BySecond()
+        """Of seconds since 1970. Raises ValueFault for what is outside the calendar."""
+        self._of_texts: dict[str, bytes] = {}
+
+    def of_value(self, value: object) -> bytes | None:
+        """Null stays null. Raises ValueFault."""
+        if type(value) is str:
+            known = self._of_texts.get(value)
+            return self._learnt(value) if known is None else known
+        text = utc_text(value)
+        return None if text is None else text.encode()
+
+    def _learnt(self, value: str) -> bytes:
+        text = utc_text(value)
+        assert text is not None, "only null has no text"
+        if len(self._of_texts) >= _MOMENTS_KEPT_MAX:
+            self._of_texts.clear()
+        found = self._of_texts[value] = text.encode()
+        return found
+
+
+class _BySecond(dict[int, bytes]):
+    def __missing__(self, seconds: int) -> bytes:
+        text = utc_text(seconds, "s")
+        assert text is not None, "only null has no text"
+        if len(self) >= _MOMENTS_KEPT_MAX:
+            self.clear()
+        found = self[seconds] = text.encode()
+        return found
 
 
 def _text_of_seconds(seconds: int) -> str:

@@ -1,25 +1,29 @@
-"""A view of JSON: of a message only the fields that a route looks at are read, the rest is walked over in C.
+"""A view of a message: only the fields that a route looks at are read, the rest is stepped over.
 
 `customer.id` and `total` make a type with the fields `customer` (of a type with the field `id`) and `total`; msgspec
 reads a message as that type. What stands where an object was expected and is none does not fit: such a message is
 decoded whole and mapped the long way, where the expression says null.
+
+Of a field that is nothing but copied into the event only the JSON text is wanted (`msgspec.Raw`): no value is made of
+it. A field that an expression reckons with, or that is looked at in two ways, is read as a value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from connector.event_plan import Equals, Moment, Slot, Text
 from connector.mapping import closures
 from connector.mapping.closures import Evaluate
 from connector.mapping.expressions import Compiler, Expression
 from connector.mapping.jmespath_language import Node
 from connector.mapping.message import Message
 
-Read: TypeAlias = Callable[[bytes], Any]
+Kind: TypeAlias = Literal["text", "moment", "test"]
 
 _READS_THE_WHOLE = "message"
 """The function that gives the whole decoded value, which a view has not."""
@@ -29,6 +33,18 @@ class NotStraightError(Exception):
     """An expression that needs more than fields: the route goes the long way."""
 
 
+class _Use(NamedTuple):
+    """An expression that does no more than look at one field."""
+
+    node: Node
+    kind: Kind
+    names: list[str]
+    item: str | None = None
+    """`lines[].sku`: that field of each item."""
+    text: str = ""
+    """What a test compares it to."""
+
+
 class _Branch:
     """A field that is looked at: as a whole, or some of its own fields, or one field of each of its items."""
 
@@ -36,12 +52,17 @@ class _Branch:
         self.attribute = attribute
         self.below: dict[str, _Branch] = {}
         self.items: _Branch | None = None
+        self.kinds: set[Kind] = set()
         self._whole = False
 
     @property
     def whole(self) -> bool:
         """Read as plain values: also where one expression takes it for an object and another for an array."""
-        return self._whole or (self.items is not None and bool(self.below))
+        ways = len(self.kinds) + bool(self.below) + (self.items is not None)
+        return self._whole or ways > 1
+
+    def is_only(self, kind: Kind) -> bool:
+        return self.kinds == {kind} and not self.whole
 
     def at(self, names: list[str]) -> _Branch:
         branch = self
@@ -52,9 +73,9 @@ class _Branch:
     def want_whole(self) -> None:
         self._whole = True
 
-    def want_of_items(self, name: str) -> None:
+    def of_items(self, name: str) -> _Branch:
         self.items = self.items or _Branch("")
-        self.items.at([name]).want_whole()
+        return self.items.at([name])
 
     def object_type(self) -> Any:
         return msgspec.defstruct(
@@ -65,7 +86,9 @@ class _Branch:
         )
 
     def type(self) -> Any:
-        if self.whole:
+        if self.is_only("text"):
+            return msgspec.Raw
+        if self.whole or self.kinds:
             return Any
         if self.items is None:
             return self.object_type() | None
@@ -74,14 +97,13 @@ class _Branch:
 
 
 class ViewCompiler(Compiler):
-    """Compiles expressions over a view. All expressions are noted first (`note`), then compiled."""
+    """Compiles expressions over a view. All of a route are noted first, then, when the view is known, compiled."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(message)
         self._root = _Branch("")
         self._noting = True
-        self.paths: dict[Evaluate, str] = {}
-        """The closures that do nothing but look at a field, each with the attributes that it goes through."""
+        self._uses: dict[Evaluate, _Use] = {}
 
     def compile(self, source: str) -> Expression:
         """Raises NotStraightError."""
@@ -90,17 +112,80 @@ class ViewCompiler(Compiler):
             raise NotStraightError
         return expression
 
-    def reader(self) -> tuple[type[Any], Read]:
-        """The view of what was noted, and what reads JSON as it; from here on expressions are compiled.
+    def view(self, copied: Collection[Evaluate], when: Evaluate | None) -> type[Any]:
+        """The view for what was noted; from here on expressions are compiled.
 
-        Raises NotStraightError.
+        `copied`: what makes a member of the event by itself. `when`: what decides. Raises NotStraightError.
         """
+        for evaluate, use in self._uses.items():
+            if evaluate is when if use.kind == "test" else evaluate in copied:
+                branch = self._root.at(use.names)
+                (branch.of_items(use.item) if use.item is not None else branch).kinds.add(use.kind)
+            else:
+                self._closure_of_root(use.node)
         self._noting = False
+        self._uses = {}
         try:
-            view = self._root.object_type()
-            return view, msgspec.json.Decoder(view).decode
+            view: type[Any] = self._root.object_type()
         except ValueError:  # a name with a quotation mark or a backslash in it, which msgspec does not rename to
             raise NotStraightError from None
+        return view
+
+    def found_by(self, evaluate: Evaluate) -> Text | Moment | Equals | None:
+        """What an expression that was compiled is in a plan; None: it must be evaluated."""
+        use = self._uses.get(evaluate)
+        if use is None:
+            return None
+        attributes, branch = self._attributes(use.names)
+        item: str | None = None
+        if use.item is not None:
+            if branch.whole or branch.items is None:
+                return None
+            branch = branch.items.below[use.item]
+            item = branch.attribute
+        if len(attributes) < len(use.names) or not branch.is_only(use.kind):
+            return None
+        slot = Slot(tuple(attributes), item)
+        match use.kind:
+            case "text":
+                return Text(slot)
+            case "moment":
+                return Moment(slot)
+            case "test":
+                return Equals(slot, use.text)
+
+    def _closure_of_expression(self, node: Node) -> Evaluate:
+        use = self._use_of(node)
+        if use is None:
+            return self._closure_of_root(node)
+        # The use is found by the closure's identity: each is made anew.
+        evaluate = closures.constant(None) if self._noting else self._closure_of_root(node)
+        self._uses[evaluate] = use
+        return evaluate
+
+    def _use_of(self, node: Node) -> _Use | None:
+        children: list[Any] = node["children"]
+        match node["type"]:
+            case "projection" if children[0]["type"] == "flatten" and children[1]["type"] == "field":
+                base = self._names_of(children[0]["children"][0])
+                return _Use(node, "text", base, children[1]["value"]) if base else None
+            case "function_expression" if node["value"] == "timestamp" and len(children) == 1:
+                names = self._names_of(children[0])
+                return _Use(node, "moment", names) if names else None
+            case "comparator" if node["value"] == "eq" and children[1]["type"] == "literal":
+                names, text = self._names_of(children[0]), children[1]["value"]
+                return _Use(node, "test", names, text=text) if names and isinstance(text, str) else None
+            case _:
+                names = self._names_of(node)
+                return _Use(node, "text", names) if names else None
+
+    def _names_of(self, node: Node) -> list[str]:
+        """Of a path of nothing but fields."""
+        if node["type"] not in {"field", "subexpression"}:
+            return []
+        steps = self._steps_of(node)
+        names = _leading_names(steps)
+        return names if len(names) == len(steps) else []
 
     def _closure_of_root(self, node: Node) -> Evaluate:
         at_root = self._closure_of_root
@@ -155,7 +240,6 @@ class ViewCompiler(Compiler):
         found = _getter(attributes)
         if rest:
             return closures.chain([found, closures.fields(rest)], None)
-        self.paths[found] = ".".join(attributes)
         return found
 
     def _field_of_each(self, base: Node, name: str) -> Evaluate:
@@ -165,12 +249,12 @@ class ViewCompiler(Compiler):
         if len(names) < len(steps):
             return closures.field_of_each(self._closure_of_root(base), name)
         if self._noting:
-            self._root.at(names).want_of_items(name)
+            self._root.at(names).of_items(name).want_whole()
             return closures.identity
         attributes, branch = self._attributes(names)
         if branch.items is None or branch.whole:
             return closures.field_of_each(self._fields(names), name)
-        return _of_each(_getter(attributes), attrgetter(branch.items.at([name]).attribute))
+        return _of_each(_getter(attributes), attrgetter(branch.items.below[name].attribute))
 
     def _attributes(self, names: list[str]) -> tuple[list[str], _Branch]:
         """As far as the view goes: behind a field that is read as a whole there are plain values."""

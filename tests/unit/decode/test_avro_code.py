@@ -6,14 +6,13 @@ import json
 import math
 from typing import Any
 
-import msgspec
 import pytest
 from fastavro.utils import generate_many
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from bench.orders import ORDER_SCHEMA
-from connector.decode.avro_code import UNUSUAL, Unusual, reading_code
+from connector.decode.avro_code import UNUSUAL
 from connector.decode.avro_schema import avro_schema
 from connector.decode.avro_values import avro_value, value_by_fastavro
 from connector.decode.schemas import AvroSchema
@@ -22,19 +21,6 @@ from tests.unit.decode.avro_bytes import long, text, usable, written
 from tests.unit.decode.test_decode_fuzz import payloads, schemas
 
 ORDER = usable(ORDER_SCHEMA)
-LINE = {"type": "record", "name": "L", "fields": [{"name": "sku", "type": "string"}, {"name": "n", "type": "int"}]}
-NESTED = {
-    "type": "record",
-    "name": "N",
-    "fields": [
-        {"name": "skipped", "type": ["null", "string", {"type": "map", "values": "double"}]},
-        {"name": "a", "type": ["null", {"type": "record", "name": "A", "fields": [{"name": "x", "type": "long"}]}]},
-        {"name": "lines", "type": {"type": "array", "items": LINE}},
-        {"name": "rest", "type": {"type": "array", "items": "A"}},
-        {"name": "state", "type": {"type": "enum", "name": "S", "symbols": ["on", "off"]}},
-        {"name": "f", "type": ["float", "boolean", {"type": "fixed", "name": "F", "size": 2}]},
-    ],
-}
 
 
 def same(left: Any, right: Any) -> bool:
@@ -88,58 +74,6 @@ def test_whatever_a_writer_writes_is_read_without_fastavro(schema: Any, before: 
         except DecodeError:
             continue  # a date outside the calendar, say
         assert same(ready.code(before + payload, len(before)), expected)
-
-
-class Row(msgspec.Struct, rename={"sku": "sku"}):
-    sku: Any = None
-
-
-class Inner(msgspec.Struct):
-    x: Any = None
-
-
-class View(msgspec.Struct, rename={"f0": "state", "f1": "a", "f2": "lines", "f3": "missing"}):
-    f0: Any = None
-    f1: Inner | None = None
-    f2: list[Row] | None = None
-    f3: Any = None
-
-
-class OfWrongKind(msgspec.Struct, rename={"f0": "state"}):
-    f0: Inner | None = None
-
-
-@settings(max_examples=200, deadline=2_000)
-@given(st.integers(0, 2**31), st.integers(0, 3))
-def test_a_view_has_the_fields_that_are_looked_at(seed: int, size: int) -> None:
-    ready = usable(NESTED)
-    code = reading_code(ready.written, View)
-    assert code is not None
-    value = next(iter(generate_many(NESTED, 1)))
-    value |= {"lines": [{"sku": f"s{i}", "n": seed - i} for i in range(size)], "rest": [{"x": seed}] * size}
-    payload = written(NESTED, value)
-    whole = value_by_fastavro(ready, payload)
-    view = code(b"head!" + payload, 5)
-    assert view.f0 == whole["state"]
-    assert view.f1 == (None if whole["a"] is None else Inner(whole["a"]["x"]))
-    assert view.f2 == [Row(line["sku"]) for line in whole["lines"]]
-    assert view.f3 is None
-    with pytest.raises(UNUSUAL):
-        code(payload[:-1], 0)
-    with pytest.raises(Unusual):
-        code(payload + b"\x00", 0)
-
-
-def test_where_an_object_is_looked_for_and_none_is_there() -> None:
-    code = reading_code(usable(NESTED).written, OfWrongKind)
-    assert code is not None
-    with pytest.raises(Unusual):
-        code(written(NESTED, next(iter(generate_many(NESTED, 1)))), 0)
-
-
-def test_fields_of_items_that_may_be_null_are_for_the_long_way() -> None:
-    optional = {**NESTED, "fields": [{"name": "lines", "type": {"type": "array", "items": ["null", LINE]}}]}
-    assert reading_code(usable(optional).written, View) is None
 
 
 @pytest.mark.parametrize(

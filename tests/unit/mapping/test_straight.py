@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from connector.decode.json_values import json_value
 from connector.errors import MappingError, SettingsError
+from connector.event_plan import FILTERED
 from connector.mapping.contract import faults_of
-from connector.mapping.jmespath_language import is_false
 from connector.mapping.json_text import json_bytes
 from connector.mapping.routes import Route, compile_routes
 from connector.mapping.straight import NOT_STRAIGHT
@@ -47,15 +47,11 @@ def long_way(route: Route, text: bytes) -> Outcome:
 
 def short_way(route: Route, text: bytes) -> Outcome:
     assert route.straight is not None
-    _, read, when, build = route.straight
     try:
-        view = read(text)
-        if when is not None and is_false(when(view)):
-            return "filtered", None
-        event = json.loads(text if build is None else json_bytes(build(view)), parse_float=Decimal)
+        (event,) = route.straight.write([text], [RECORD])
     except NOT_STRAIGHT:
         return "not straight", None
-    return "event", event
+    return ("event", json.loads(event, parse_float=Decimal)) if event != FILTERED else ("filtered", None)
 
 
 def check(route: Route, text: bytes) -> str:
