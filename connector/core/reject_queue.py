@@ -123,7 +123,11 @@ class RejectQueue:
         self._unblock_if_empty()
 
     def _unblock_if_empty(self) -> None:
-        """What nobody waits for blocks nobody: with its last letter given away a member is ready again."""
+        """What nobody waits for blocks nobody: with its last letter given away a member is ready again.
+
+        The next one is tried at once: it must not wait out a back-off while nothing says that the topic is in trouble.
+        """
         if not len(self):
+            self._next_at = 0.0
             self.blocked_since = None
             self.blocked_detail = ""

@@ -22,6 +22,7 @@ BROKE_ONCE = [
     504,  # everything was paused, half of the window was free and yet no room: resumed, and polled as if paused
     1223,  # a member that stopped while it was killed
     5940,  # a run of which all was skipped ended a row of rejects
+    505_135,  # a letter waited out the back-off of one that was given away, and a drain waited for it
 ]
 
 

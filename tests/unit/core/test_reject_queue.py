@@ -31,3 +31,18 @@ def test_letters_that_failed_keep_their_order(reports: list[int], fails: bool) -
         else:
             queue.not_taken(letter_id, 0.0)
     assert [letter.letter_id for letter in queue.waiting] == list(range(1, len(reports) + 3))
+
+
+def test_the_first_letter_after_the_last_was_given_away_is_tried_at_once() -> None:
+    queue = filled(1)
+    failed = queue.take(0.0)
+    assert failed is not None
+    queue.failed(failed.letter_id, "no leader", 0.0)
+    assert queue.due_at() == 0.5
+    failed.partition.gone = True
+    queue.drop_gone()
+    assert queue.blocked_since is None
+    partition = Partition(TopicPartition("orders", 0), 2, Progress(NextOffset(0)), None)
+    queue.add(partition, 5, failed.reject, 0)
+    assert queue.outstanding_of({partition}, held_back=False)
+    assert queue.take(0.1) is not None, "what a drain waits for is on its way"
