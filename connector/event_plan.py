@@ -16,6 +16,9 @@ Write: TypeAlias = Callable[[Sequence[bytes], Sequence[SourceRecord]], list[byte
 
 FILTERED = b""
 
+MARKS = bytes([*range(32), *b'"\\'])
+"""What cannot stand in a text of JSON as it is."""
+
 
 class Slot(NamedTuple):
     """A field in a view of a message: the attributes on the way to it; with `item`, that one of each item there."""
@@ -121,8 +124,8 @@ class Piece(NamedTuple):
 class Composer:
     """Writes code that joins the text of an event: `statements` first, then `code` is an expression of it.
 
-    `marks`: how many bytes of MARKS are in what
-    is written here; of a member that is optional the code adds them to the variable `q`, if `counts`.
+    `marks`: how many bytes of MARKS are in what is written here; of a member that is optional the code adds them to the
+    variable `q`, if `counts`.
     """
 
     def __init__(self, piece_of: Callable[[Content], Piece | None], *, counts: bool) -> None:
@@ -197,10 +200,6 @@ class Composer:
             self._parts[-1] = last + text
         elif text:
             self._parts.append(text)
-
-
-MARKS = bytes([*range(32), *b'"\\'])
-"""What cannot stand in a text of JSON as it is."""
 
 
 def marks_in(text: bytes) -> int:
