@@ -7,7 +7,6 @@ taken for granted first, and looked for in the result.
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -25,6 +24,7 @@ from connector.event_plan import (
     Text,
     Write,
 )
+from connector.mapping.views import value_at
 
 _NULL = msgspec.Raw(b"null")
 
@@ -48,7 +48,7 @@ def json_texts(plan: EventPlan) -> Write:
         case None:
             pass
         case Equals(slot, text):
-            names |= {"equals": text, "at": _value_at(slot.attributes)}
+            names |= {"equals": text, "at": value_at(slot.attributes)}
             found = f"w.{slot.attributes[0]}" if len(slot.attributes) == 1 else "at(w)"
             lines += [f"        if {found} != equals:", "            add(FILTERED)", "            continue"]
         case Evaluated(evaluate):
@@ -165,16 +165,3 @@ class _Pieces:
         name = f"k{len(self._names)}"
         self._names[name] = function
         return name
-
-
-def _value_at(attributes: tuple[str, ...]) -> Callable[[Any], Any]:
-    getters = list(map(attrgetter, attributes))
-
-    def value(view: Any) -> Any:
-        for getter in getters:
-            if view is None:
-                return None
-            view = getter(view)
-        return view
-
-    return value

@@ -10,7 +10,7 @@ it. A field that an expression reckons with, or that is looked at in two ways, i
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -237,7 +237,7 @@ class ViewCompiler(Compiler):
             return closures.identity
         attributes, _ = self._attributes(names)
         rest = names[len(attributes) :]
-        found = _getter(attributes)
+        found = value_at(attributes)
         if rest:
             return closures.chain([found, closures.fields(rest)], None)
         return found
@@ -254,7 +254,7 @@ class ViewCompiler(Compiler):
         attributes, branch = self._attributes(names)
         if branch.items is None or branch.whole:
             return closures.field_of_each(self._fields(names), name)
-        return _of_each(_getter(attributes), attrgetter(branch.items.below[name].attribute))
+        return _of_each(value_at(attributes), attrgetter(branch.items.below[name].attribute))
 
     def _attributes(self, names: list[str]) -> tuple[list[str], _Branch]:
         """As far as the view goes: behind a field that is read as a whole there are plain values."""
@@ -277,7 +277,8 @@ def _leading_names(steps: list[Node]) -> list[str]:
     return names
 
 
-def _getter(attributes: list[str]) -> Evaluate:
+def value_at(attributes: Sequence[str]) -> Evaluate:
+    """What stands in a view behind these attributes; null where one on the way is."""
     if len(attributes) == 1:
         return attrgetter(attributes[0])
     getters = list(map(attrgetter, attributes))

@@ -278,6 +278,17 @@ def test_the_usual_is_straight() -> None:
     assert properties == {"a": 'a "quoted" text', "b": "b", "c": -5, "d": ["l", "l"]}
 
 
+@pytest.mark.parametrize("kind", [["null", "string"], ["string", "null"]])
+def test_null_is_straight_too(kind: list[str]) -> None:
+    null = long(kind.index("null"))
+    for use in ("a", "a.a", "timestamp(a)", "a[].a"):
+        assert check(compiled(event=event_of({"p": f"${{{{ {use} }}}}"})), fields_of([kind]), null) == "event"
+    items = {"type": "array", "items": {**OPTIONAL_LINE, "fields": [{"name": "a", "type": kind}]}}
+    route = compiled(event=event_of({"p": "${{ a[].a }}"}))
+    assert check(route, fields_of([items]), blocks([null, long(kind.index("string")) + text("x")])) == "event"
+    assert check(route, fields_of([["null", items]]), long(0)) == "event"
+
+
 @settings(max_examples=500, deadline=None)
 @given(st.integers(0, len(PAYLOAD)), st.binary(max_size=3), st.integers(0, 3))
 @example(0, long(2**60), 1)
@@ -312,9 +323,9 @@ def test_a_time_outside_the_calendar_is_told_by_the_long_way() -> None:
 
 
 def test_what_is_compared_and_no_text_is_told_and_not_filtered() -> None:
-    route = compiled(**ROUTE, when="b == 'paid'")
-    assert short_way(route, ORDER, PAYLOAD) == FILTERED
-    assert short_way(route, ORDER, PAYLOAD.replace(text("b"), long(1) + b"\xff")) is None
+    route = compiled(**ROUTE, when="c.a == 'paid'")
+    assert check(route, ORDER, PAYLOAD) == "filtered"
+    assert check(route, ORDER, PAYLOAD.replace(text("x"), long(1) + b"\xff")) == "not straight"
 
 
 def records(count: int, headers: Headers | None = None) -> list[StoredRecord]:
