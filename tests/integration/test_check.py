@@ -163,7 +163,7 @@ def test_a_broker_that_is_not_there_is_told_and_the_rest_is_checked_all_the_same
     with running_sandbox(SandboxOptions(tokens=frozenset({"another"}))) as sandbox:
         settings = settings_for(f"127.0.0.1:{free_port()}", "g", sandbox.base_url, [{"topics": ["t"]}], "d")
         settings["schema_registry"] = {"url": f"http://127.0.0.1:{free_port()}", "timeout_ms": 500}
-        code, findings = check(settings, tmp_path, "--timeout", "1")
+        code, findings = check(settings, tmp_path, "--timeout", "3")
     assert code == 3
     assert states(findings) == {
         "settings": "ok",
@@ -184,11 +184,11 @@ def test_a_port_without_tls_and_a_cluster_that_tells_little(tmp_path: Path) -> N
     with MockBroker() as mock, running_sandbox(SandboxOptions()) as sandbox:
         mock.create_topic("events", 2)
         settings = settings_for(mock.bootstrap_servers, "g", sandbox.base_url, [{"topics": ["events"]}], "dead")
-        code, findings = check(settings, tmp_path, "--timeout", "1")
+        code, findings = check(settings, tmp_path, "--timeout", "2")
         assert (code, findings["broker"][0]["state"]) == (0, "ok")
         assert "2 partitions; rights unknown" in findings["topic events"][0]["found"]
         settings["kafka"]["properties"] = {"security.protocol": "ssl"}
-        code, findings = check(settings, tmp_path, "--timeout", "1")
+        code, findings = check(settings, tmp_path, "--timeout", "5")
     assert code == 3
     assert "speaks no TLS" in findings["broker"][0]["mend"]
 

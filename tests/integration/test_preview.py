@@ -207,7 +207,7 @@ def test_a_cluster_that_is_not_there(topics: Topics, broker: Broker, tmp_path: P
     settings = settings_of(broker, topics, "events")
     settings["kafka"]["bootstrap_servers"] = f"127.0.0.1:{free_port()}"
     started = time.monotonic()
-    done = preview(settings, tmp_path, "--timeout", "1")
+    done = preview(settings, tmp_path, "--timeout", "3")
     assert time.monotonic() - started < 30
     assert done.returncode == 1
     assert "Connection refused" in done.stderr
