@@ -74,11 +74,6 @@ MORE = [
     "offset()",
 ]
 
-
-def usually(*most: Any) -> st.SearchStrategy[Any]:
-    return st.sampled_from(most)
-
-
 TEMPLATE_PARTS = st.one_of(
     st.sampled_from(PATHS).map("${{{{ {} }}}}".format),
     st.sampled_from(PATHS + MORE).map("${{{{ {} }}}}".format),
