@@ -15,6 +15,7 @@ import click
 from connector.cli.output import colours
 from connector.dlq.choosing import IN_WORDS, Account, Chosen, Rules
 from connector.dlq.sums import Sums
+from connector.kafka.letter_format import VERSION
 
 _ROWS_MAX = 15
 _LINE_SECONDS = 5.0
@@ -186,6 +187,7 @@ def _history(view: Mapping[str, Any]) -> str:
     parts += [f"schema {view['schema_id']}"] if view["schema_id"] else []
     parts += [f"group {view['group']}"] if view["group"] else []
     parts += [f"written by {view['written_by']}"] if view["written_by"] != "airship-connector" else []
+    parts += [f"format {view['format']}, newer than {VERSION}"] if (view["format"] or 0) > VERSION else []
     parts += [f"left out: {', '.join(view['left_out'])}"] if view["left_out"] else []
     return ", ".join(parts)
 

@@ -20,6 +20,7 @@ from connector.preview.judge import Judge
 
 Why: TypeAlias = Literal[
     "replayed_before",
+    "newer_format",
     "other_group",
     "replays_max",
     "pointer",
@@ -31,6 +32,7 @@ Why: TypeAlias = Literal[
 
 IN_WORDS: dict[Why, str] = {
     "replayed_before": "were replayed before",
+    "newer_format": "were written by a newer version in another format (use that version)",
     "other_group": "were refused by another consumer group, whose settings decide about them (--group)",
     "replays_max": "were replayed so often already (--replays-max): mend the cause first",
     "pointer": "point at a message that is not in its topic any more",
@@ -141,6 +143,8 @@ class Choosing:
         rules, facts = self._rules, letter.facts
         if letter.position in self.memory.ledger:
             return "replayed_before"
+        if letter.is_newer:
+            return "newer_format"
         if (
             not rules.selection.groups
             and facts.group not in {None, rules.group}

@@ -37,6 +37,7 @@ def explained(letter: Letter, message: Message, judge: Judge, now_seconds: float
         "schema_id": facts.schema_id,
         "group": facts.group,
         "written_by": facts.writer,
+        "format": facts.format,
         "left_out": list(facts.left_out),
         "would_pass_now": None if isinstance(judgement, str) else judgement.outcome == "event",
         "now": _now(judgement, reveal=reveal),

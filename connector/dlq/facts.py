@@ -60,6 +60,8 @@ class Facts:
     original_timestamp: int | None = None
     """Milliseconds since 1970."""
     left_out: tuple[str, ...] = ()
+    format: int | None = None
+    """The version of our format that the letter is written in."""
 
 
 def facts_of(record: SourceRecord) -> Facts:
@@ -98,6 +100,7 @@ def _own(told: _Told) -> Facts:
         failed_at=text(told.get(names.FAILED_AT)),
         original_timestamp=decimal(told.get(names.ORIGINAL_TIMESTAMP)),
         left_out=tuple((text(told.get(names.LEFT_OUT)) or "").split()),
+        format=decimal(told.get(names.FORMAT)),
     )
 
 

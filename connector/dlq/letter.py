@@ -44,6 +44,11 @@ class Letter:
         return decimal(last(self.record.headers() or [], names.REPLAYS)) or 0
 
     @property
+    def is_newer(self) -> bool:
+        """In a format of ours that came after this program: what its headers say may mean something else by then."""
+        return (self.facts.format or 0) > names.VERSION
+
+    @property
     def is_pointer(self) -> bool:
         """The message was too large for the dead-letter topic: it has to be read where it came from."""
         return "value" in self.facts.left_out

@@ -239,20 +239,25 @@ def test_letters_of_other_programs_and_groups(
     event = custom_event(1)
     connect = [("__connect.errors.topic", orders.encode()), *CONNECT[1:]]
     spring = [("kafka_dlt-original-topic", orders.encode()), *SPRING[1:]]
+    newer = letter(8, orders)
+    newer = newer._replace(headers=[*newer.headers, ("airship-connector.format", b"2")])
     produce(
         broker.bootstrap_servers,
         dead,
         [
             *[Record(event, b"k", [("own", b"1"), *headers]) for headers in (connect, spring, ARROYO)],
             letter(7, orders, group="another"),
+            newer,
         ],
     )
     dlq = dlq_for(broker, dead, tmp_path, capsys, orders)
     found = dlq.json("replay", "--to", "source")
-    assert (found["replayed"], found["skipped_by"]) == (2, {"no_origin": 1, "other_group": 1})
+    assert (found["replayed"], found["skipped_by"]) == (2, {"no_origin": 1, "other_group": 1, "newer_format": 1})
     assert dlq.json("replay", "--to", "source", "--origin-topic", orders)["replayed"] == 1
     assert dlq.json("replay", "--to", "source", "--group", "another")["replayed"] == 1
+    assert "format 2, newer than 1" in dlq("show", "0:4")
     arrived = read_to_end(broker.bootstrap_servers, orders)
+    assert len(arrived) == 4
     assert [message.headers() for message in arrived[:3]] == [[("own", b"1"), ("airship-connector.replays", b"1")]] * 3
     assert [message.value() for message in arrived[:3]] == [event] * 3
 

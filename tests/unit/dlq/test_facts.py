@@ -43,10 +43,18 @@ def test_what_the_job_writes_is_read_back() -> None:
     assert (facts.stage, facts.reason, facts.field, facts.http_status) == ("deliver", "refused", "body.name", 400)
     assert facts.message == "body.name: found x, expected y; body.value: found z, expected w"
     assert (facts.answer, facts.attempts, facts.schema_id, facts.group) == ('{"ok":false}', 3, "id:42", "shop")
+    assert (facts.format, letter.is_newer) == (names.VERSION, False)
     message = Message(letter)
     assert (message.topic(), message.partition(), message.offset()) == ("orders", 3, 7)
     assert (message.key(), message.value(), message.headers()) == (b"k", b"v", list(own))
     assert message.timestamp() == FakeRecord(7).timestamp()
+
+
+def test_a_letter_of_a_newer_format_says_so() -> None:
+    newer = foreign((names.REASON, b"refused"), (names.FORMAT, str(names.VERSION + 1).encode()))
+    assert (newer.facts.writer, newer.is_newer) == ("airship-connector", True)
+    for told in (None, b"", b"two"):
+        assert not foreign((names.REASON, b"refused"), (names.FORMAT, told)).is_newer
 
 
 def test_kafka_connects_tools_read_our_letters() -> None:
