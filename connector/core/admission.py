@@ -5,7 +5,6 @@ Owns nothing: the keys are the gates', the open batch is the batching's.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 
 from connector.core.batching import Batch, Batching
@@ -38,13 +37,11 @@ def release(batching: Batching, settled: Batch, partition: Partition, keys: Iter
     gate = partition.gate
     for key in gate.release(keys, settled):
         batch = batching.open(now)
-        freed = gate.unpark(key, batch, *batching.room(batch))
-        if not freed and batch.events:  # not even the first fits beside what is in the open batch
+        freed = gate.unpark(key, batch, *batching.room(batch), empty=not batch.events)
+        if not freed:  # not even the first fits beside what is in the open batch
             batching.seal()
             batch = batching.open(now)
-            freed = gate.unpark(key, batch, *batching.room(batch))
-        if not freed:
-            freed = gate.unpark(key, batch, 1, sys.maxsize)
+            freed = gate.unpark(key, batch, *batching.room(batch), empty=True)
         batch.add(partition, freed, sum([len(entry[2]) for entry in freed]))
         if batching.is_full(batch) or gate.has_parked(key):
             batching.seal()

@@ -116,21 +116,29 @@ class Batching:
     def fitting(self, entries: Sequence[Entry], start: int, batch: Batch) -> tuple[int, int]:
         """How many of `entries` from `start` on fit into `batch`, and the sum of their bodies' bytes.
 
-        A batch that is empty takes one event whatever its size: the limit for a single one is the contract's, and was
-        checked when it was validated.
+        The events of one record stay together, so that a drain, which waits for what is in flight and sends nothing
+        more, leaves no record half delivered. A batch that is empty takes a part of a record that needs more than one
+        batch, and one event whatever its size: the limit for a single one is the contract's, and was checked when it
+        was validated.
         """
         events = min(self._limits.events_max - batch.events, len(entries) - start)
         room = self._limits.bytes_max - batch.body_bytes
         total = sum([len(entry[2]) for entry in entries[start : start + events]])
-        if total + events <= room:
-            return events, total
-        total = taken = 0
-        while taken < events and total + taken + len(entries[start + taken][2]) + 1 <= room:
-            total += len(entries[start + taken][2])
-            taken += 1
-        if taken == 0 and batch.events == 0:
+        if total + events > room:
+            total = events = 0
+            while total + events + len(entries[start + events][2]) + 1 <= room:
+                total += len(entries[start + events][2])
+                events += 1
+        end = start + events
+        if start < end < len(entries) and entries[end - 1][0] == entries[end][0]:
+            cut = entries[end][0]
+            while end > start and entries[end - 1][0] == cut:
+                end -= 1
+            if end > start or batch.events:
+                return end - start, sum([len(entry[2]) for entry in entries[start:end]])
+        if events == 0 and batch.events == 0:
             return 1, len(entries[start][2])
-        return taken, total
+        return events, total
 
     def room(self, batch: Batch) -> tuple[int, int]:
         """(events, bytes) that still fit; each event needs a byte for its comma."""

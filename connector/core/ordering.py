@@ -69,11 +69,11 @@ class OrderingGate(Generic[Holder]):
                     waiting.append(key)
         return waiting
 
-    def unpark(self, key: bytes, batch: Holder, events_max: int, bytes_max: int) -> list[Entry]:
+    def unpark(self, key: bytes, batch: Holder, events_max: int, bytes_max: int, *, empty: bool) -> list[Entry]:
         """The first parked records of a free key, as many as fit; `batch` holds the key from now on.
 
         What stays parked does so behind `batch`, which the caller therefore has to seal. `bytes_max` counts a comma
-        for each event.
+        for each event. Only an `empty` batch takes a part of a record, and one event that is too large for any batch.
         """
         queue = self._parked[key]
         freed: list[Entry] = []
@@ -82,6 +82,12 @@ class OrderingGate(Generic[Holder]):
             room -= len(queue[0][2]) + 1
             if room < 0:
                 break
+            freed.append(queue.popleft())
+        if queue and freed and queue[0][0] == freed[-1][0] and not (empty and freed[0][0] == freed[-1][0]):
+            cut = queue[0][0]
+            while freed and freed[-1][0] == cut:
+                queue.appendleft(freed.pop())
+        if empty and not freed:
             freed.append(queue.popleft())
         self._holders[key] = batch
         if not queue:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
 from connector.core.actions import EngineLimits, SendRequest, WriteDeadLetter
+from connector.core.batching import Batch
 from connector.core.departed import Departed
 from connector.core.engine import Engine
 from connector.core.outcomes import Delivered
@@ -145,10 +146,22 @@ class Member:
         ]
         for partition, _ in action.batch.runs:
             require(not partition.gone, "3", f"{partition} is sent although it was given away")
+        if action.batch.group is None:
+            self._check_whole(action.batch)
         require(not self.engine.draining, "6", f"member {self.number} sends while it drains")
         self._carried[action.request_id] = runs
         self.requests_open += 1
         self.world.post(runs, action.batch.body(), lambda answer: self._answer(action.request_id, answer))
+
+    def _check_whole(self, batch: Batch) -> None:
+        """The events of a record travel together, except of one that needs more than a batch."""
+        limits = self.limits.batch
+        for partition, entries in batch.runs:
+            for offset, count in Counter(entry[0] for entry in entries).items():
+                record = self.world.ledger.records[partition.name.partition, offset]
+                events, size = len(record.bodies), sum(len(body) + 1 for body in record.bodies)
+                fits = events <= limits.events_max and 2 + size <= limits.bytes_max
+                require(count == events or not fits, "7", f"{partition}: {count} of {events} events of {offset} travel")
 
     def _answer(self, request_id: int, answer: Answer) -> None:
         self.requests_open -= 1

@@ -204,6 +204,18 @@ MUTANTS = (
         "held_bytes > self._limits.bytes_max or room <= 0:",
         "held_bytes > self._limits.bytes_max:",
     ),
+    Mutant(
+        "a batch ends in the middle of a record",
+        "core/batching.py",
+        "if start < end < len(entries) and entries[end - 1][0] == entries[end][0]:",
+        "if False:",
+    ),
+    Mutant(
+        "a parked record comes free in parts",
+        GATE,
+        "if queue and freed and queue[0][0] == freed[-1][0] and",
+        "if False and",
+    ),
     Mutant("read without a limit", "core/flow.py", "            self._limits.records_max - records,\n", ""),
     Mutant(
         "the position ignores what control records passed",
