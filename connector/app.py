@@ -167,8 +167,8 @@ class App:
         self.http.start()
         try:
             self.sender.start()
+            self._publish("starting")  # the first page that is asked for has all its parts
             self.http.call(self.admin.start).result(_CLOSE_SECONDS)
-            self._publish("starting")
             if not self._wait_for_topics(stop):
                 return
             self.telemetry.telemetry.connected(self._topics.cluster_id)

@@ -16,7 +16,7 @@ from tests.integration.test_delivery import all_committed
 from tests.support.broker import Broker
 from tests.support.connector_process import Connector, settings_for
 from tests.support.processes import wait_until
-from tests.support.topics import Topics, committed, produce, read_to_end
+from tests.support.topics import Record, Topics, committed, produce, read_to_end
 
 COUNT = 20_000
 IN_FLIGHT_MAX = 16 * 100  # requests at once, by events of one
@@ -25,7 +25,7 @@ IN_FLIGHT_MAX = 16 * 100  # requests at once, by events of one
 class Scene:
     """A topic full of events, a sandbox that takes 50 ms for a request, and settings for members of one group."""
 
-    def __init__(self, broker: Broker, topics: Topics, sandbox: RunningSandbox) -> None:
+    def __init__(self, broker: Broker, topics: Topics, sandbox: RunningSandbox, events_each: int) -> None:
         self.broker = broker
         self.sandbox = sandbox
         self.topic, self.dead = topics.create("events", 6), topics.create("dead", 1)
@@ -34,11 +34,12 @@ class Scene:
             broker.bootstrap_servers,
             self.group,
             sandbox.base_url,
-            [{"topics": [self.topic], "format": "json"}],
+            [{"topics": [self.topic], "format": "json"} | ({"for_each": "lines[]"} if events_each > 1 else {})],
             self.dead,
         )
         sandbox.set_fault(LatencyFault(seconds=0.05))
-        produce(broker.bootstrap_servers, self.topic, records(COUNT, users=300))
+        events = records(COUNT, users=300)
+        produce(broker.bootstrap_servers, self.topic, joined(events, events_each) if events_each > 1 else events)
 
     def wait_for(self, accepted: int) -> None:
         self.sandbox.wait_until(lambda summary: summary.accepted >= accepted, 60)
@@ -57,10 +58,18 @@ class Scene:
         assert read_to_end(self.broker.bootstrap_servers, self.dead) == []
 
 
+def joined(events: list[Record], each: int) -> list[Record]:
+    """Messages of `each` events."""
+    groups = [events[at : at + each] for at in range(0, len(events), each)]
+    return [
+        Record(b'{"lines":[%s]}' % b",".join(event.value or b"" for event in group), group[0].key) for group in groups
+    ]
+
+
 @contextmanager
-def opened(broker: Broker, topics: Topics) -> Iterator[Scene]:
+def opened(broker: Broker, topics: Topics, events_each: int = 1) -> Iterator[Scene]:
     with running_sandbox(SandboxOptions(keep=10 * COUNT)) as sandbox:
-        yield Scene(broker, topics, sandbox)
+        yield Scene(broker, topics, sandbox, events_each)
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -69,6 +78,20 @@ def test_a_sigterm_in_full_flow_repeats_nothing(broker: Broker, topics: Topics, 
         scene.settings["kafka"]["group_protocol"] = protocol
         if protocol == "consumer":
             del scene.settings["kafka"]["session_timeout_ms"]
+        for accepted in (2000, 6000, 10_000):
+            with Connector(tmp_path, scene.settings) as connector:
+                scene.wait_for(accepted)
+                connector.process.terminate()
+                connector.expect_end(20)
+        with Connector(tmp_path, scene.settings, "--stop-at-end") as connector:
+            connector.expect_end()
+        scene.expect_everything(repeated_max=0)
+
+
+def test_a_sigterm_repeats_no_part_of_a_message_with_several_events(
+    broker: Broker, topics: Topics, tmp_path: Path
+) -> None:
+    with opened(broker, topics, events_each=7) as scene:
         for accepted in (2000, 6000, 10_000):
             with Connector(tmp_path, scene.settings) as connector:
                 scene.wait_for(accepted)
