@@ -145,7 +145,11 @@ class App:
             self.sender.send,
             answers,
             self.telemetry.telemetry,
-            LoopSettings(settings.delivery.commit_interval_ms / 1000, settings.drain_seconds),
+            LoopSettings(
+                settings.delivery.commit_interval_ms / 1000,
+                settings.drain_seconds,
+                settings.session_timeout_ms / 1000,
+            ),
             self._heartbeat.beat,
         )
         self.admin = AdminServer(

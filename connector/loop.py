@@ -6,6 +6,7 @@ decides nothing: the engine does. Rebalance callbacks run inside the reads, on t
 
 from __future__ import annotations
 
+import math
 import queue
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -34,6 +35,8 @@ _COMMIT_ANSWER_SECONDS = 5.0
 _COMMIT_EVENTS = 500
 """So many delivered since the last commit are worth the next one before its interval is over."""
 _COMMIT_INTERVAL_SHARE_MIN = 0.1
+_LISTEN_SECONDS = 1.0
+"""By then the client has told what became of a membership while the process stood still; it takes it some 10 ms."""
 
 log = EventLog("loop")
 
@@ -42,6 +45,8 @@ log = EventLog("loop")
 class LoopSettings:
     commit_interval_seconds: float
     drain_seconds: float
+    session_seconds: float
+    """Of the group: who is silent for longer is given up, and its partitions go to others."""
 
 
 class Loop:
@@ -70,6 +75,8 @@ class Loop:
         self._commit_started = 0.0
         self._delivered_since_commit = 0
         self._membership_lost = False
+        self._seen_at = math.inf  # when this process was last seen to run
+        self._listens_until = -math.inf
         self._departed = Departed()
         self.joined = False
         self.stopping = False
@@ -82,7 +89,7 @@ class Loop:
 
     def tick(self) -> None:
         now = time.monotonic()
-        self._beat(now)
+        self._runs(now)
         self._take_answers(0.0)
         self.dead_letters.serve()
         self._look_up_schemas(now)
@@ -94,6 +101,21 @@ class Loop:
             self._commit_at = now + self._settings.commit_interval_seconds
             self._delivered_since_commit = 0
             self._commit(now)
+
+    def _runs(self, now: float) -> None:
+        """The heartbeat. Notices that the process stood still (stopped, or its machine was) past the session.
+
+        Its partitions may be another's by then, who may have sent what it would send now, and later events of the
+        same keys. So it listens before it sends anything.
+        """
+        self._beat(now)
+        silent = now - self._seen_at
+        self._seen_at = now
+        if silent > self._settings.session_seconds:
+            self._listens_until = now + _LISTEN_SECONDS
+            log.warning(
+                "the process stood still past its session: listens to the group first", seconds=round(silent, 1)
+            )
 
     def _commit_due_at(self) -> float:
         """At the latest when the interval is over. A busy member commits up to ten times as often: what was delivered
@@ -130,6 +152,8 @@ class Loop:
 
     def _patience(self, now: float) -> float:
         longest = _POLL_SECONDS_BUSY if self.engine.in_flight or len(self.engine.rejects) else _POLL_SECONDS_IDLE
+        if now < self._listens_until:
+            return _POLL_SECONDS_BUSY
         due = self.engine.next_due(now)
         wait = longest if due is None else min(longest, max(0.0, due - now))
         return min(wait, self._schemas.patience(now))
@@ -168,6 +192,9 @@ class Loop:
 
     def _act(self) -> None:
         now = time.monotonic()
+        self._runs(now)
+        if now < self._listens_until:
+            return
         for action in self.engine.actions(now):
             match action:
                 case SendRequest(request_id, batch):
@@ -312,7 +339,6 @@ class Loop:
         # Without an answer to the probe nothing can be known to be committed any more: no use in waiting for the rest.
         self._membership_lost = self._membership_lost or (self.source.committing and not self.stopping)
         while not self._membership_lost and self.engine.busy_with(names) and time.monotonic() < deadline:
-            self._beat(time.monotonic())
             self._act()
             self._take_answers(0.01)
             self.dead_letters.serve()
@@ -325,7 +351,7 @@ class Loop:
         """Awaits the commit in flight, then commits what is due and awaits that too."""
         for send in (True, False):
             while self.source.committing and time.monotonic() < deadline:
-                self._beat(time.monotonic())
+                self._runs(time.monotonic())
                 self._take_answers(0.005)
                 self.dead_letters.serve()
                 serve()

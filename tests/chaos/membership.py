@@ -14,6 +14,8 @@ _TOLD_SECONDS = 60.0
 _TAKE_OVER_SECONDS = 60.0
 _LAST_SIGNAL_SECONDS = 15.0
 _SESSION_MS = 3000
+_ON_ITS_WAY_SECONDS = 0.5
+"""What a zombie had sent when it was told may be read by its endpoint only now."""
 
 
 def sigterm_storm(scene: Scene, stops: int) -> None:
@@ -98,7 +100,8 @@ def zombie(scene: Scene, stills: int, protocol: str = "classic") -> None:
         still.running.process.thaw()
         _wait_until_told(still, before)
         told = time.time()
-        scene.note_exposure(still, at, held)
+        scene.note_exposure(still, at, held, until=told + _ON_ITS_WAY_SECONDS)
+        _wait_until_it_reports(still, told)
         scene.incidents += 1
         scene.tell(
             f"zombie {scene.incidents}: taken over after {taken:.1f} s, stood {woken - at:.1f} s, told after "
@@ -127,3 +130,12 @@ def _wait_until_told(member: Member, before: int) -> None:
     """A member that slept is told by the group that its partitions are not its own any more."""
     process = member.running.process
     wait_until(lambda: member.lost_partitions() > before, _TOLD_SECONDS, "the zombie to be told", process)
+
+
+def _wait_until_it_reports(member: Member, since: float) -> None:
+    """What a member holds is published once a second: before that it shows what it held when it fell asleep."""
+
+    def reported() -> bool:
+        return float(member.running.status()["reported_seconds_ago"]) < time.time() - since
+
+    wait_until(reported, _TOLD_SECONDS, "it to report what it holds now", member.running.process)

@@ -131,13 +131,16 @@ class Scene:
         self.note_exposure(member, at)
         member.connector = None
 
-    def note_exposure(self, member: Member, at: float, held: dict[int, Committed] | None = None) -> None:
-        """Evidence of this member was lost at `at`, until now. `held`: what the group had committed; else what it has
-        now."""
+    def note_exposure(
+        self, member: Member, at: float, held: dict[int, Committed] | None = None, until: float | None = None
+    ) -> None:
+        """Evidence of this member was lost at `at`, until `until`, else now. `held`: what the group had committed; else
+        what it has now."""
         held = self.committed() if held is None else held
         commit_seconds = 2 * COMMIT_INTERVAL_SECONDS + BUSY_MACHINE_SECONDS + self._leaderless_seconds()
         now = time.time()
-        self.account.exposures.append(Exposure(member.slot, member.began, at, now, held, commit_seconds))
+        end = now if until is None else until
+        self.account.exposures.append(Exposure(member.slot, member.began, at, end, held, commit_seconds))
         member.began = now
 
     def _leaderless_seconds(self) -> float:

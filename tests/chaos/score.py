@@ -100,7 +100,8 @@ def _repeated(score: Score, account: Account, arrived: Counter[int]) -> None:
     score.bound = sum(allowed.values())
     beyond = [number for number, count in arrived.items() if count - 1 > allowed[number]]
     if beyond:
-        score.violations.append(f"{len(beyond)} repeated more often than allowed: {_some(sorted(beyond))}")
+        told = [_story(account, number) for number in sorted(beyond)[:_EXAMPLES]]
+        score.violations.append(f"{len(beyond)} repeated more often than allowed: {_some(told)}")
 
 
 def _exposed(account: Account, exposure: Exposure) -> Iterable[Copy]:
@@ -175,6 +176,14 @@ def _recovery(account: Account, exposure: Exposure) -> float | None:
     if not partitions or not partitions <= back.keys():
         return None
     return max(back[partition] for partition in partitions) - exposure.at
+
+
+def _story(account: Account, number: int) -> str:
+    """Where a record came from, and when each copy of it was stored by whom."""
+    position = account.produced[number].position
+    copies = sorted((copy for copy in account.copies if copy.number == number), key=lambda copy: copy.arrived)
+    stored = ", ".join(f"member {copy.slot} at {_clock(copy.arrived)}" for copy in copies)
+    return f"{number} ({position.partition}@{position.offset}: {stored})"
 
 
 def _clock(seconds: float) -> str:
