@@ -89,7 +89,7 @@ class Loop:
 
     def tick(self) -> None:
         now = time.monotonic()
-        self._runs(now)
+        self._alive(now)
         self._take_answers(0.0)
         self.dead_letters.serve()
         self._look_up_schemas(now)
@@ -102,7 +102,7 @@ class Loop:
             self._delivered_since_commit = 0
             self._commit(now)
 
-    def _runs(self, now: float) -> None:
+    def _alive(self, now: float) -> None:
         """The heartbeat. Notices that the process stood still (stopped, or its machine was) past the session.
 
         Its partitions may be another's by then, who may have sent what it would send now, and later events of the
@@ -192,7 +192,7 @@ class Loop:
 
     def _act(self) -> None:
         now = time.monotonic()
-        self._runs(now)
+        self._alive(now)
         if now < self._listens_until:
             return
         for action in self.engine.actions(now):
@@ -351,7 +351,7 @@ class Loop:
         """Awaits the commit in flight, then commits what is due and awaits that too."""
         for send in (True, False):
             while self.source.committing and time.monotonic() < deadline:
-                self._runs(time.monotonic())
+                self._alive(time.monotonic())
                 self._take_answers(0.005)
                 self.dead_letters.serve()
                 serve()

@@ -86,4 +86,5 @@ def wait_for_more(scene: Scene, member: Member, events: int) -> None:
         scene.keep_backlog(events)
         return False
 
-    wait_until(delivered, _FIRST_EVENT_SECONDS, f"{events} more events from member {member.slot}")
+    what = f"{events} more events from member {member.slot}"
+    wait_until(delivered, _FIRST_EVENT_SECONDS, what, member.running.process)

@@ -93,6 +93,7 @@ def zombie(scene: Scene, stills: int, protocol: str = "classic") -> None:
         before, at = still.lost_partitions(), time.time()
         still.running.process.freeze()
         held = scene.committed()
+        _wait_until_it_reports(other, at)
         _wait_until_it_holds(other, 6)
         taken = time.time() - at
         wait_for_more(scene, other, scene.random.randrange(1, 500))
@@ -133,9 +134,9 @@ def _wait_until_told(member: Member, before: int) -> None:
 
 
 def _wait_until_it_reports(member: Member, since: float) -> None:
-    """What a member holds is published once a second: before that it shows what it held when it fell asleep."""
+    """What a member holds is published once a second: before that it shows what it held earlier."""
 
     def reported() -> bool:
         return float(member.running.status()["reported_seconds_ago"]) < time.time() - since
 
-    wait_until(reported, _TOLD_SECONDS, "it to report what it holds now", member.running.process)
+    wait_until(reported, _TOLD_SECONDS, "it to report what it holds", member.running.process)

@@ -66,6 +66,18 @@ def joined(events: list[Record], each: int) -> list[Record]:
     ]
 
 
+def expect_no_repetition_from_sigterms(scene: Scene, directory: Path) -> None:
+    """Three lives that end in full flow, and one to the end of the topic."""
+    for accepted in (2000, 6000, 10_000):
+        with Connector(directory, scene.settings) as connector:
+            scene.wait_for(accepted)
+            connector.process.terminate()
+            connector.expect_end(20)
+    with Connector(directory, scene.settings, "--stop-at-end") as connector:
+        connector.expect_end()
+    scene.expect_everything(repeated_max=0)
+
+
 @contextmanager
 def opened(broker: Broker, topics: Topics, events_each: int = 1) -> Iterator[Scene]:
     with running_sandbox(SandboxOptions(keep=10 * COUNT)) as sandbox:
@@ -78,28 +90,14 @@ def test_a_sigterm_in_full_flow_repeats_nothing(broker: Broker, topics: Topics, 
         scene.settings["kafka"]["group_protocol"] = protocol
         if protocol == "consumer":
             del scene.settings["kafka"]["session_timeout_ms"]
-        for accepted in (2000, 6000, 10_000):
-            with Connector(tmp_path, scene.settings) as connector:
-                scene.wait_for(accepted)
-                connector.process.terminate()
-                connector.expect_end(20)
-        with Connector(tmp_path, scene.settings, "--stop-at-end") as connector:
-            connector.expect_end()
-        scene.expect_everything(repeated_max=0)
+        expect_no_repetition_from_sigterms(scene, tmp_path)
 
 
 def test_a_sigterm_repeats_no_part_of_a_message_with_several_events(
     broker: Broker, topics: Topics, tmp_path: Path
 ) -> None:
     with opened(broker, topics, events_each=7) as scene:
-        for accepted in (2000, 6000, 10_000):
-            with Connector(tmp_path, scene.settings) as connector:
-                scene.wait_for(accepted)
-                connector.process.terminate()
-                connector.expect_end(20)
-        with Connector(tmp_path, scene.settings, "--stop-at-end") as connector:
-            connector.expect_end()
-        scene.expect_everything(repeated_max=0)
+        expect_no_repetition_from_sigterms(scene, tmp_path)
 
 
 def test_a_second_signal_stops_at_once_and_loses_nothing(broker: Broker, topics: Topics, tmp_path: Path) -> None:
