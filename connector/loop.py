@@ -114,7 +114,7 @@ class Loop:
         if silent > self._settings.session_seconds:
             self._listens_until = now + _LISTEN_SECONDS
             log.warning(
-                "the process stood still past its session: listens to the group first", seconds=round(silent, 1)
+                "the process stood still past its session, listens to the group first", seconds=round(silent, 1)
             )
 
     def _commit_due_at(self) -> float:
